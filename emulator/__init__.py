@@ -1,0 +1,1 @@
+"""Azure on the laptop: real clients' traffic, answered here."""

@@ -1,0 +1,1 @@
+"""The command line ``aml``: settings, credentials, submit, publish, invoke."""
