@@ -1,0 +1,68 @@
+"""The cloud: every room, built once, started and stopped in order. What a handler reaches as ``call.cloud``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from emulator.home import Home
+from emulator.identity import Identity
+from emulator.kinds import Kinds
+from emulator.operations import Operations
+from emulator.store import Store
+
+if TYPE_CHECKING:
+    from emulator.ca import Authority
+
+# Each is built with the cloud, started in this order and stopped in the other one.
+ROOMS = {"blobs": "Blobs", "tracking": "Tracking", "jobs": "Jobs"}
+
+
+class Cloud:
+    """``port`` is the gateway's, known once it listens."""
+
+    blobs: Any
+    tracking: Any
+    jobs: Any
+
+    def __init__(self, home: Home, store: Store, identity: Identity, authority: Authority, kinds: Kinds) -> None:
+        self.home = home
+        self.store = store
+        self.identity = identity
+        self.authority = authority
+        self.kinds = kinds
+        self.operations = Operations(self)
+        self.port = 0
+        self._rooms: list[Any] = []
+        for name, noun in ROOMS.items():
+            if importlib.util.find_spec(f"emulator.{name}"):
+                room = getattr(importlib.import_module(f"emulator.{name}"), noun)(self)
+                setattr(self, name, room)
+                self._rooms.append(room)
+
+    async def start(self) -> None:
+        """After the gateway listens, before anything but its controls is answered."""
+        for room in self._rooms:
+            await room.start()
+        await self.operations.start()
+
+    async def stop(self) -> None:
+        await self.operations.stop()
+        for room in reversed(self._rooms):
+            await room.stop()
+
+    @property
+    def endpoint(self) -> str:
+        """The gateway's own address, without a slash at its end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """What a child process needs to reach the emulated hosts: the proxy and the roots it must trust; no credential."""
+        return {
+            **self.authority.environment(),
+            "HTTPS_PROXY": self.endpoint,
+            "https_proxy": self.endpoint,
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        }
