@@ -1,0 +1,1 @@
+"""The parts of a stack, one file each: frozen arguments, a component, its children and outputs."""

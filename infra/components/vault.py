@@ -1,0 +1,46 @@
+"""The key vault that the workspace keeps its secrets in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import keyvault
+
+from infra.place import Place
+
+
+@dataclass(frozen=True)
+class VaultArgs:
+    """``purge_protection`` cannot be taken back once a vault has it: its name is then held for 90 days after deletion."""
+
+    place: Place
+    vault_name: str
+    tenant_id: pulumi.Input[str]
+    purge_protection: bool
+
+
+class Vault(pulumi.ComponentResource):
+    id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: VaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("aml:infra:Vault", name, None, opts)
+        vault = keyvault.Vault(
+            name,
+            vault_name=args.vault_name,
+            resource_group_name=args.place.resource_group_name,
+            location=args.place.location,
+            tags=args.place.tags,
+            properties=keyvault.VaultPropertiesArgs(
+                tenant_id=args.tenant_id,
+                sku=keyvault.SkuArgs(family=keyvault.SkuFamily.A, name=keyvault.SkuName.STANDARD),
+                enable_rbac_authorization=True,
+                enable_soft_delete=True,
+                soft_delete_retention_in_days=90 if args.purge_protection else 7,
+                # Azure refuses `false` here: the property is sent when it is on, and not at all otherwise.
+                enable_purge_protection=True if args.purge_protection else None,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.id = vault.id
+        self.register_outputs({"id": self.id})

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from recorder import evaluate
+
+from infra import config, stackfile
+from infra.config import LOCATION, ConfigError
+
+HERE = {LOCATION: "westeurope"}
+
+
+def test_a_stack_that_names_only_its_region_has_every_value() -> None:
+    found = config.parse("aml", {**HERE, "other:key": "somebody else's"})
+    assert (found.datastore, found.keyless, found.compute.min_instances) == ("flatfilestorage", True, 0)
+
+
+def test_values_arrive_as_text_and_leave_typed() -> None:
+    given = {
+        "aml:compute": '{"maxInstances": 2, "tier": "LowPriority"}',
+        "aml:purgeProtection": "true",
+        "aml:suffix": "x1",
+    }
+    found = config.parse("aml", {**HERE, **given})
+    assert (found.compute.max_instances, found.compute.tier, found.purge_protection) == (2, "LowPriority", True)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"aml:datastorAuth": "identity"}, "aml:datastorAuth: there is no such key; there are compute, "),
+        (
+            {"aml:compute": '{"maxInstance": 2}'},
+            "aml:compute.maxInstance: there is no such key; there are idleSeconds, ",
+        ),
+        ({"aml:compute": '{"maxInstances": 0}'}, "aml:compute.maxInstances: '0' must be greater than or equal to 1"),
+        (
+            {"aml:compute": '{"minInstances": 5, "maxInstances": 3}'},
+            "aml:compute.maxInstances: '3' must be at least minInstances, 5",
+        ),
+        ({"aml:compute": '{"name": "node-1"}'}, "aml:compute.name: 'node-1' must be 3 to 24 letters"),
+        ({"aml:compute": "{"}, "aml:compute: not JSON"),
+        ({"aml:datastoreAuth": "key"}, "aml:datastoreAuth: 'key' must be 'identity' or 'accountKey'"),
+        ({"aml:datastore": "Flat_File"}, "aml:datastore: 'Flat_File' must be 3 to 63 lower-case letters and digits"),
+        ({"aml:tags": '{"owner": ""}'}, "aml:tags.owner: '' must not be empty"),
+        ({"aml:dataContributors": '["me"]'}, "aml:dataContributors.0: 'me' must be an object id"),
+        ({"aml:purgeProtection": "maybe"}, "aml:purgeProtection: 'maybe' must be a valid boolean"),
+        ({"aml:location": "westeurope"}, "the region is azure-native:location"),
+        ({LOCATION: "West Europe"}, "azure-native:location: 'West Europe' must be a region's short name"),
+        (
+            {"aml:suffix": "-", "aml:logRetentionDays": "1"},
+            "aml:suffix: '-' must be 2 to 8.*; aml:logRetentionDays: '1' must",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_key(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        config.parse("aml", {**HERE, **given})
+
+
+def test_the_region_has_no_default() -> None:
+    with pytest.raises(ConfigError, match="azure-native:location: missing"):
+        config.parse("aml", {})
+
+
+def test_a_wrong_key_stops_the_program_before_any_resource() -> None:
+    with pytest.raises(ConfigError, match="aml:colour"):
+        evaluate(colour="red")
+
+
+def test_stack_files_are_read_as_the_engine_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: aml\nstackConfigDir: stacks\n")
+    (tmp_path / "stacks").mkdir()
+    file = tmp_path / "stacks" / "Pulumi.dev.yaml"
+    file.write_text("config:\n  azure-native:location: westeurope\n  suffix: ab\n  aml:compute:\n    maxInstances: 2\n")
+    project, values = stackfile.read("dev", tmp_path)
+    assert config.parse(project, values).compute.max_instances == 2
+    assert values["aml:suffix"] == "ab"
+
+    file.write_text("config:\n  aml:key:\n    secure: AAAB\n")
+    with pytest.raises(ConfigError, match="aml:key: is encrypted.*pulumi up --stack dev"):
+        stackfile.read("dev", tmp_path)
+    file.write_text("config: [")
+    with pytest.raises(ConfigError, match="Pulumi.dev.yaml is not YAML"):
+        stackfile.read("dev", tmp_path)
+    with pytest.raises(ConfigError, match="There is no stack 'qa'; there are dev"):
+        stackfile.read("qa", tmp_path)
+
+
+@pytest.mark.parametrize("file", sorted((stackfile.ROOT / "stacks").glob("Pulumi.*.yaml")), ids=lambda file: file.name)
+def test_every_stack_in_the_repository_is_valid(file: Path) -> None:
+    project, values = stackfile.read(file.name.split(".")[1])
+    config.parse(project, values)
