@@ -271,7 +271,7 @@ def _delete(arm: Arm, ids: Sequence[str]) -> Iterator[str]:
 
 def _explained(error: Exception, what: str) -> Exception:
     if isinstance(error, ArmError):
-        where = f", property {error.property}" if error.property else ""
+        where = f", property {error.property}" if error.property and error.status != 501 else ""
         said = f"{what}{where}: Azure answered {error.status or ''} {error.code}: {error.message}"
         return ApplyError(said, NEXT.get(error.code))
     if isinstance(error, ClientAuthenticationError):
