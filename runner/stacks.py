@@ -1,0 +1,117 @@
+"""Stacks: the outputs of one by its name, and what reaches the cloud it was applied to.
+
+A stack that ``aml local up`` applied has its outputs in the state folder, with the variables (proxy, CA, credential) that make
+any client reach that cloud; those are put into the process before an Azure package is imported, and nothing else in the runner
+knows where it runs. Any other stack is asked of Pulumi.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runner import names, project
+from runner.errors import CloudError, Mistake
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){0,2}")  # Pulumi's: [[organisation/]project/]stack
+PULUMI_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Stack:
+    """``outputs`` has the settings by their names; ``environment`` what a client's process needs, empty for Azure itself."""
+
+    name: str
+    outputs: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(name: str) -> Stack:
+    """The stack called ``name``; raises ``Mistake`` for one that is not known, ``CloudError`` when it cannot be asked."""
+    if not NAME.fullmatch(name) or ".." in name:
+        raise Mistake(f"'{name}' is not a stack's name: letters, digits, '_', '-' and '.' make one.")
+    file = _state_folder() / "stacks" / f"{name}.json"
+    if "/" not in name and file.is_file():
+        return _from_file(name, file)
+    if name == "local":
+        raise Mistake("The stack 'local' is not applied on this machine.", next="aml local up")
+    return _from_pulumi(name)
+
+
+def known() -> list[str]:
+    """The names of the stacks that this project and this machine have."""
+    applied = {file.stem for file in (_state_folder() / "stacks").glob("*.json")}
+    folder = project.find("stacks")
+    declared = {file.name.split(".")[1] for file in folder.glob("Pulumi.*.yaml")} if folder else set()
+    return sorted(applied | declared)
+
+
+def _state_folder() -> Path:
+    named = os.environ.get("AML_LOCAL_HOME")
+    return Path(named) if named else project.find(".local") or Path(".local")
+
+
+def _from_file(name: str, file: Path) -> Stack:
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        outputs, environment = _texts(content["outputs"]), _texts(content.get("environment", {}))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CloudError(
+            f"'{file}', the outputs of stack '{name}', cannot be read: {error!r}.", next="aml local up writes it anew"
+        ) from None
+    proxy = urlsplit(environment.get("HTTPS_PROXY", ""))
+    if proxy.hostname and not _listens(proxy.hostname, proxy.port or 443):
+        raise CloudError(
+            f"The emulator that stack '{name}' was applied to is not running: nothing listens on {proxy.netloc}.",
+            next="aml local up",
+        )
+    return Stack(name, outputs, environment)
+
+
+def _from_pulumi(name: str) -> Stack:
+    pulumi = shutil.which("pulumi")
+    if name.rsplit("/", 1)[-1] not in known() and (pulumi is None or "/" not in name):
+        raise Mistake(f"There is no stack '{name}'. {names.near(name, known())}", next="pulumi stack ls")
+    if pulumi is None:
+        raise CloudError(
+            f"The outputs of stack '{name}' are asked of Pulumi, and there is no 'pulumi' on PATH.",
+            next="install it (https://www.pulumi.com/docs/install/), or write the settings into a .env",
+        )
+    top = project.find("Pulumi.yaml")
+    command = [pulumi, "stack", "output", "--json", "--stack", name, "--show-secrets=false", "--non-interactive"]
+    try:
+        ended = subprocess.run(
+            command, cwd=top.parent if top else None, capture_output=True, text=True, timeout=PULUMI_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise CloudError(f"Pulumi did not tell the outputs of stack '{name}' within {PULUMI_SECONDS} s.") from None
+    if ended.returncode != 0:
+        said = [line for line in ended.stderr.splitlines() if line.strip()]
+        if "no stack named" in ended.stderr:
+            raise Mistake(f"Pulumi has no stack '{name}'.", details=said, next=f"pulumi up --stack {name}")
+        raise CloudError(f"Pulumi could not tell the outputs of stack '{name}'.", details=said, next="pulumi stack ls")
+    try:
+        return Stack(name, _texts(json.loads(ended.stdout)))
+    except (ValueError, AttributeError) as error:
+        raise CloudError(f"Pulumi's outputs of stack '{name}' are not JSON: {error}.") from None
+
+
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    """What is text or a number; a structured output is nobody's setting."""
+    return {name: str(value) for name, value in values.items() if isinstance(value, str | int | float)}
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=2):
+            return True
+    except OSError:
+        return False

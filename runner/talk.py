@@ -1,0 +1,61 @@
+"""Talk: what goes to stderr while a command works, and how results are laid out on stdout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from runner.settings import Settings
+
+
+def say(line: str) -> None:
+    """A line of talk."""
+    click.echo(line, err=True)
+
+
+def say_target(settings: Settings) -> None:
+    """What every command that changes anything says first."""
+    say(f"target: {settings.target}")
+    say_notes(settings)
+
+
+def say_notes(settings: Settings) -> None:
+    for note in settings.notes:
+        say(f"note: {note}")
+
+
+def show(line: str) -> None:
+    """A line of data."""
+    click.echo(line)
+
+
+def show_json(value: Any) -> None:
+    show(json.dumps(value, indent=2, default=str))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines with columns as wide as their widest cell; numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    texts = [list(head), *cells]
+    widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
+    numeric = [bool(cells) and all(_is_number(row[column]) for row in cells) for column in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        padded = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, numeric, strict=True)
+        ]
+        return "  ".join(padded).rstrip()
+
+    return [line(head), line(["-" * width for width in widths]), *(line(row) for row in cells)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
