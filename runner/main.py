@@ -19,6 +19,7 @@ from runner.errors import CloudError, Mistake, RunnerError
 
 # name -> the module that has it as its attribute ``command``, and what it does
 COMMANDS: dict[str, tuple[str, str]] = {
+    "experiment": ("runner.commands.experiment", "Run the ad hoc experiment on data in the datastore."),
     "settings": ("runner.commands.settings", "Show what was resolved, and from where; write a .env."),
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -102,6 +103,10 @@ def _explained(error: Exception) -> RunnerError:
         return error
     if isinstance(error, OSError) and error.filename is not None and not isinstance(error, ConnectionError):
         return Mistake(f"'{error.filename}': {error.strerror}.")
+    from runner import azure_errors
+
+    if azure_errors.belongs(error):
+        return azure_errors.explain(error)
     return CloudError(
         f"aml itself failed: {type(error).__name__}: {error}",
         next="the same command with --debug shows where",

@@ -62,6 +62,15 @@ class Settings:
         return f"workspace {self[WORKSPACE]}, resource group {self[GROUP]}, subscription {self[SUBSCRIPTION]} (from {where})"
 
     @property
+    def flags(self) -> str:
+        """What names the same target in another command line, with a space before it; empty when a ``.env`` does."""
+        if self.stack:
+            return f" --stack {self.stack}"
+        if self.origins.get(WORKSPACE) != COMMAND_LINE:
+            return ""
+        return f" --subscription {self[SUBSCRIPTION]} --resource-group {self[GROUP]} --workspace {self[WORKSPACE]}"
+
+    @property
     def workspace_id(self) -> str:
         return (
             f"/subscriptions/{self[SUBSCRIPTION]}/resourceGroups/{self[GROUP]}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -25,6 +26,18 @@ def say_target(settings: Settings) -> None:
 def say_notes(settings: Settings) -> None:
     for note in settings.notes:
         say(f"note: {note}")
+
+
+@contextmanager
+def going_on(job: str, settings: Settings) -> Iterator[None]:
+    """While a job is followed: what ends the following (Ctrl-C, a lost network) does not end the job, and that is said."""
+    try:
+        yield
+    except BaseException:
+        say(f"\njob {job} goes on")
+        say(f"  follow: aml jobs logs --follow {job}{settings.flags}")
+        say(f"  cancel: aml jobs cancel {job}{settings.flags}")
+        raise
 
 
 def show(line: str) -> None:

@@ -1,0 +1,156 @@
+"""The ad hoc experiment: a job folder, a file in the datastore, and everything checked before anything is made.
+
+``check`` changes nothing and raises with the first thing that would fail; ``make`` makes what the checks found missing;
+``submit`` sends the job. What a job folder must have: ``job.yml`` with an input ``input_data`` and an output ``output_data``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import conda, names, resources, settings, talk
+from runner.config import Read
+from runner.datastore import Datastore
+from runner.errors import Mistake
+from runner.paths import JobFolder, datastore_uri, in_datastore
+
+if TYPE_CHECKING:
+    from runner.workspace import Workspace
+
+INPUT, OUTPUT = "input_data", "output_data"
+NEEDS = (*settings.TARGET, *(name for name in settings.NAMES if name not in (*settings.TARGET, settings.ENDPOINT)))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What was asked for. ``input_path`` and ``output_path`` are below the datastore's root, ``""`` the root itself."""
+
+    folder: JobFolder
+    config: Read
+    input_path: str
+    output_path: str
+    input_type: str
+
+    @staticmethod
+    def read(folder: JobFolder, config: Read, input_path: str, output_path: str) -> Experiment:
+        """Everything that can be checked on this machine alone; raises ``Mistake``."""
+        conda.read(config.conda_file)
+        written = _job_yaml(folder.job)
+        for section, name in (("inputs", INPUT), ("outputs", OUTPUT)):
+            if not isinstance((written.get(section) or {}).get(name), dict):
+                raise Mistake(
+                    f"'{folder.job}' has no {section[:-1]} '{name}', which the path on the command line is for. "
+                    f"{names.near(name, written.get(section) or {})}",
+                    next=f"write it under {section}: as {name}: {{type: uri_folder}}",
+                )
+        code = written.get("code")
+        if (
+            isinstance(code, str)
+            and not re.match(r"^(git\+|azureml:|https?:)", code)
+            and not (folder.root / code).exists()
+        ):
+            raise Mistake(f"'{folder.job}' names the code '{code}', and '{folder.root / code}' does not exist.")
+        return Experiment(
+            folder,
+            config,
+            in_datastore(input_path),
+            _folder(in_datastore(output_path)),
+            written["inputs"][INPUT].get("type", "uri_file"),
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """Which of the things that a job needs are there already."""
+
+    environment: bool
+    compute: bool
+
+
+def check(workspace: Workspace, experiment: Experiment) -> Found:
+    """Target, datastore, input, environment, compute, parity; nothing is changed."""
+    workspace.check()
+    store = Datastore.open(workspace, workspace.settings[settings.DATASTORE])
+    kind = store.kind(experiment.input_path)
+    if kind is None:
+        raise store.missing(experiment.input_path)
+    wanted = "file" if experiment.input_type == "uri_file" else "folder"
+    if experiment.input_type in ("uri_file", "uri_folder") and kind != wanted:
+        raise Mistake(
+            f"'/{experiment.input_path}' in datastore '{store.name}' is a {kind}; "
+            f"the job's {INPUT} is a {experiment.input_type}.",
+            next=f"name a {wanted}: aml data list /{experiment.input_path if kind == 'folder' else ''}",
+        )
+    found = Found(
+        environment=resources.look_at_environment(workspace, experiment.config),
+        compute=resources.look_at_compute(workspace, experiment.config),
+    )
+    here = conda.differences(
+        conda.packages(conda.read(experiment.config.conda_file), "the conda file"), installed=conda.installed()
+    )
+    if here:
+        count = f"{len(here)} package{'s' if len(here) > 1 else ''}"
+        talk.say(f"note: {count} of the conda file differ in this Python; aml validate shows them")
+    return found
+
+
+def make(workspace: Workspace, experiment: Experiment, found: Found) -> None:
+    """Make the environment and the compute that do not exist."""
+    if not found.environment:
+        resources.make_environment(workspace, experiment.config)
+    if not found.compute:
+        resources.make_compute(workspace, experiment.config)
+
+
+def submit(workspace: Workspace, experiment: Experiment) -> Any:
+    """The job as Azure ML answers it: ``name``, ``status``, ``studio_url``."""
+    return workspace.client.jobs.create_or_update(_load(workspace, experiment))
+
+
+def _load(workspace: Workspace, experiment: Experiment) -> Any:
+    from azure.ai.ml import load_job
+    from azure.ai.ml.exceptions import ValidationException
+    from marshmallow.exceptions import ValidationError
+
+    given = workspace.settings
+    store = given[settings.DATASTORE]
+    overrides: list[dict[str, Any]] = [
+        {f"inputs.{INPUT}.path": datastore_uri(store, experiment.input_path)},
+        {f"outputs.{OUTPUT}.path": datastore_uri(store, experiment.output_path)},
+        {"compute": f"azureml:{given[settings.COMPUTE]}"},
+        {"environment": f"azureml:{given[settings.ENVIRONMENT]}:{given[settings.ENVIRONMENT_VERSION]}"},
+        {"experiment_name": given[settings.EXPERIMENT]},
+    ]
+    try:
+        return load_job(experiment.folder.job, params_override=overrides)
+    except (ValidationError, ValidationException) as error:
+        raise Mistake(
+            f"'{experiment.folder.job}' is not a job that Azure ML takes:", details=_leaves(str(error))
+        ) from None
+
+
+def _job_yaml(file: Path) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(file.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Mistake(f"'{file}' is not YAML in UTF-8: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise Mistake(f"'{file}' is not a job: it has no mapping at its top.")
+    return content
+
+
+def _folder(path: str) -> str:
+    return f"{path}/" if path and not path.endswith("/") else path
+
+
+def _leaves(text: str, most: int = 12) -> list[str]:
+    """The sentences of azure-ai-ml's nested JSON, without its brackets, each once."""
+    lines = [line.strip(' {}[],"') for line in text.replace("\\n", "\n").replace('\\"', '"').splitlines()]
+    said = [line for line in dict.fromkeys(lines) if any(map(str.isalpha, line)) and not line.endswith('"_schema":')]
+    return said[:most]

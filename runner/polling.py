@@ -1,0 +1,46 @@
+"""Waiting: one poller with back-off, and a clock that tests can move."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds, from any beginning, never going back."""
+
+    def wait(self, seconds: float) -> None: ...
+
+
+class WallClock:
+    def now(self) -> float:
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class Poller:
+    """``for elapsed in poller:`` looks at once, then after ``first`` seconds, then ever more seldom, up to every ``longest``.
+
+    ``hurry`` goes back to short waits: call it when what is watched has just moved.
+    """
+
+    def __init__(
+        self, clock: Clock | None = None, *, first: float = 0.25, growth: float = 1.4, longest: float = 10
+    ) -> None:
+        self.clock = clock or WallClock()
+        self._first, self._growth, self._longest = first, growth, longest
+        self._interval = first
+
+    def __iter__(self) -> Iterator[float]:
+        started = self.clock.now()
+        while True:
+            yield self.clock.now() - started
+            self.clock.wait(self._interval)
+            self._interval = min(self._interval * self._growth, self._longest)
+
+    def hurry(self) -> None:
+        self._interval = self._first

@@ -1,0 +1,69 @@
+"""Progress while something is waited for: a live line on a terminal, plain lines elsewhere (a build's log)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+REPEAT = 60.0  # seconds after which a plain line is said again though nothing changed: silence looks like a hang
+
+
+class Progress:
+    """``with Progress() as progress: progress.at("Running", elapsed)``. All of it goes to stderr."""
+
+    def __init__(self, *, live: bool | None = None) -> None:
+        self._live = (sys.stderr.isatty() and not os.environ.get("CI")) if live is None else live
+        self._status: Status | None = None
+        self._said = ""
+        self._said_at = 0.0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()
+
+    def at(self, what: str, elapsed: float) -> None:
+        """``what`` is going on, ``elapsed`` seconds after it all began."""
+        line = f"{what} · {duration(elapsed)}"
+        if not self._live:
+            if what != self._said or elapsed - self._said_at >= REPEAT:
+                click.echo(line, err=True)
+                self._said, self._said_at = what, elapsed
+        elif self._status is None:
+            from rich.console import Console
+
+            self._status = Console(stderr=True, highlight=False).status(line)
+            self._status.start()
+        else:
+            self._status.update(line)
+
+    def write(self, text: str) -> None:
+        """Text of its own (a job's log) above the live line."""
+        self.clear()
+        click.echo(text, err=True, nl=False)
+
+    def clear(self) -> None:
+        """Take the live line away, before something else is written below it."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def duration(seconds: float) -> str:
+    """``8 s``, ``2 min 05 s``, ``1 h 02 min``"""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -1,0 +1,73 @@
+"""What is said of a job that has ended: metrics, outputs, and where the rest is. The layout is pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner import talk, tracking
+from runner.errors import JobFailed
+from runner.following import Outcome
+from runner.paths import JobPaths
+from runner.progress import duration
+
+if TYPE_CHECKING:
+    from runner.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Report:
+    name: str
+    outcome: Outcome
+    studio: str | None
+    metrics: Mapping[str, float]
+    outputs: Mapping[str, str]
+
+    @staticmethod
+    def of(workspace: Workspace, name: str, outcome: Outcome) -> Report:
+        job = workspace.client.jobs.get(name)
+        return Report(name, outcome, job.studio_url, tracking.metrics(workspace, name), outputs_of(job))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "status": self.outcome.status,
+            "seconds": self.outcome.seconds,
+            "studio": self.studio,
+            "metrics": dict(self.metrics),
+            "outputs": dict(self.outputs),
+            "error": self.outcome.error,
+        }
+
+    def lines(self) -> list[str]:
+        said = []
+        if self.metrics:
+            said += [
+                *talk.table(("metric", "value"), [(key, f"{value:.6g}") for key, value in self.metrics.items()]),
+                "",
+            ]
+        return [*said, *talk.table(("output", "where"), list(self.outputs.items()))]
+
+    def raise_for_status(self, flags: str) -> None:
+        """Raise ``JobFailed`` for a job that did not complete; ``flags`` names its target in the next command."""
+        if self.outcome.status == "Completed":
+            return
+        said = {"Canceled": "was cancelled", "Failed": "failed"}.get(
+            self.outcome.status, f"ended {self.outcome.status}"
+        )
+        after = f" after {duration(self.outcome.seconds)}" if self.outcome.seconds is not None else ""
+        error = [self.outcome.error] if self.outcome.error else []
+        last = ["the last lines of its log:", *(f"  {line}" for line in self.outcome.last)] if self.outcome.last else []
+        raise JobFailed(
+            f"Job {self.name} {said}{after}.",
+            details=[*error, *last],
+            next=f"aml jobs logs {self.name}{flags} shows all of it",
+        )
+
+
+def outputs_of(job: Any) -> dict[str, str]:
+    """The outputs' addresses by name; what is in the run's own folder stands as ``artifacts``."""
+    named = {name: str(output.path) for name, output in (job.outputs or {}).items() if getattr(output, "path", None)}
+    artifacts = named.pop("default", JobPaths(job.name).artifacts)
+    return {**named, "artifacts": artifacts}
