@@ -1,0 +1,56 @@
+"""A lean HTTP/1.1 client through the emulator's gateway, so that what is measured is the emulator and not the client."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+
+
+class Wire:
+    """One connection to ``host`` through the gateway at ``port``: CONNECT, TLS, then requests one after another."""
+
+    def __init__(self, port: int, host: str, bundle: str) -> None:
+        self.port, self.host = port, host
+        self._context = ssl.create_default_context(cafile=bundle)
+
+    async def __aenter__(self) -> Wire:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.writer.write(f"CONNECT {self.host}:443 HTTP/1.1\r\nHost: {self.host}:443\r\n\r\n".encode())
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        if b" 200 " not in head.split(b"\r\n", 1)[0]:
+            raise ConnectionError(head.decode("latin-1"))
+        await self.writer.start_tls(self._context, server_hostname=self.host)
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.writer.close()
+
+    async def request(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}", f"Content-Length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        return await self.raw("\r\n".join(lines).encode() + b"\r\n\r\n" + body, bodiless=method == "HEAD")
+
+    async def raw(self, request: bytes, *, bodiless: bool = False) -> tuple[int, bytes]:
+        """Send these bytes as they are, and read one answer."""
+        self.writer.write(request)
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        status = int(head.split(" ", 2)[1])
+        if bodiless or status in (204, 304):
+            return status, b""
+        if "transfer-encoding: chunked" in head:
+            content = b""
+            while size := int((await self.reader.readline()).split(b";")[0], 16):
+                content += (await self.reader.readexactly(size + 2))[:-2]
+            await self.reader.readline()
+            return status, content
+        length = next(
+            (int(line.partition(":")[2]) for line in head.split("\r\n") if line.startswith("content-length:")), None
+        )
+        if length is None:
+            return status, await self.reader.read()
+        return status, await self.reader.readexactly(length)
