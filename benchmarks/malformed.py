@@ -88,7 +88,8 @@ async def _prepare(azure: Emulator, group: str, token: str) -> None:
 
 
 BODIES = (
-    b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b"{}", b'{"location": 7}', b'{"location": null, "properties": []}',
+    b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b"{}",
+    b'{"location": 7}', b'{"location": null, "properties": []}',
     b'{"properties": "x"}', b"[" * 20_000, b'{"tags": {"a": {"b": 1}}}', b'{"location": "mars"}', b'{"a": 1e999}', b'{"sku": 3}',
     b'{"identity": []}', b"<xml/>", b"<?xml version='1.0'?><BlockList><Latest>!</Latest></BlockList>", b"\x00" * 64,
 )  # fmt: skip
@@ -121,9 +122,9 @@ def _arm(dice: random.Random, host: str, token: str, group: str) -> bytes:
 def _blob(dice: random.Random, host: str, token: str, group: str) -> bytes:
     path = f"/{dice.choice((*SEGMENTS, 'box'))}/{dice.choice((*SEGMENTS, 'blob'))}"
     options = (
-        "?restype=container", "?comp=list", "?comp=block&blockid=%%%", "?comp=blocklist", "?comp=lease", "?comp=metadata", "?restype=container&comp=list&maxresults=x",
-        "?comp=appendblock", "?comp=page", "?comp=copy", "?sv=2020-01-01&sig=x&se=y", "?comp=" + "z" * 300, "", "?timeout=abc", "?comp=tags", "?comp=batch",
-        "?comp=query", "?restype=account&comp=properties", "?snapshot=yesterday", "?comp=expiry",
+        "?restype=container", "?comp=list", "?comp=block&blockid=%%%", "?comp=blocklist", "?comp=lease", "?comp=metadata",
+        "?restype=container&comp=list&maxresults=x",         "?comp=appendblock", "?comp=page", "?comp=copy", "?sv=2020-01-01&sig=x&se=y", "?comp=" + "z" * 300, "",
+        "?timeout=abc", "?comp=tags", "?comp=batch", "?comp=query", "?restype=account&comp=properties", "?snapshot=yesterday", "?comp=expiry",
     )  # fmt: skip
     return _request(dice, host, token, path + dice.choice(options))
 
