@@ -88,25 +88,69 @@ async def _prepare(azure: Emulator, group: str, token: str) -> None:
 
 
 BODIES = (
-    b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b"{}",
-    b'{"location": 7}', b'{"location": null, "properties": []}',
-    b'{"properties": "x"}', b"[" * 20_000, b'{"tags": {"a": {"b": 1}}}', b'{"location": "mars"}', b'{"a": 1e999}', b'{"sku": 3}',
-    b'{"identity": []}', b"<xml/>", b"<?xml version='1.0'?><BlockList><Latest>!</Latest></BlockList>", b"\x00" * 64,
-)  # fmt: skip
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'"text"',
+    b"\xff\xfe",
+    b"{}",
+    b'{"location": 7}',
+    b'{"location": null, "properties": []}',
+    b'{"properties": "x"}',
+    b"[" * 20_000,
+    b'{"tags": {"a": {"b": 1}}}',
+    b'{"location": "mars"}',
+    b'{"a": 1e999}',
+    b'{"sku": 3}',
+    b'{"identity": []}',
+    b"<xml/>",
+    b"<?xml version='1.0'?><BlockList><Latest>!</Latest></BlockList>",
+    b"\x00" * 64,
+)
 SEGMENTS = (
-    "..", "..%2f..%2f", "%2e%2e", "%", "%zz", "%00", "a" * 5000, "é", "%c3%28", "~", "$logs", ";", "a b", "//", "\\", "?", "#", "{}",
-    "%0d%0aX-Injected:1", "con", ".", "..%5c..%5c", "-", "%25%32%65", "😀",
-)  # fmt: skip
+    "..",
+    "..%2f..%2f",
+    "%2e%2e",
+    "%",
+    "%zz",
+    "%00",
+    "a" * 5000,
+    "é",
+    "%c3%28",
+    "~",
+    "$logs",
+    ";",
+    "a b",
+    "//",
+    "\\",
+    "?",
+    "#",
+    "{}",
+    "%0d%0aX-Injected:1",
+    "con",
+    ".",
+    "..%5c..%5c",
+    "-",
+    "%25%32%65",
+    "😀",
+)
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "MERGE", "put", "X" * 40)
 
 
 def _arm(dice: random.Random, host: str, token: str, group: str) -> bytes:
     types = (
-        "Microsoft.Storage/storageAccounts", "Microsoft.MachineLearningServices/workspaces", "Microsoft.KeyVault/vaults",
-        "Microsoft.MachineLearningServices/workspaces/w/jobs", "Microsoft.MachineLearningServices/workspaces/w/computes",
-        "Microsoft.MachineLearningServices/workspaces/w/data/d/versions", "Microsoft.Authorization/roleAssignments", "No.Such/things",
-        "Microsoft.MachineLearningServices/workspaces/w/environments/e/versions", "Microsoft.Network/virtualNetworks",
-    )  # fmt: skip
+        "Microsoft.Storage/storageAccounts",
+        "Microsoft.MachineLearningServices/workspaces",
+        "Microsoft.KeyVault/vaults",
+        "Microsoft.MachineLearningServices/workspaces/w/jobs",
+        "Microsoft.MachineLearningServices/workspaces/w/computes",
+        "Microsoft.MachineLearningServices/workspaces/w/data/d/versions",
+        "Microsoft.Authorization/roleAssignments",
+        "No.Such/things",
+        "Microsoft.MachineLearningServices/workspaces/w/environments/e/versions",
+        "Microsoft.Network/virtualNetworks",
+    )
     path = f"{group}/providers/{dice.choice(types)}/{dice.choice((*SEGMENTS, 'fine', 'x1'))}"
     if dice.random() < 0.2:
         path = f"/{dice.choice(SEGMENTS)}/{dice.choice(SEGMENTS)}"
@@ -122,10 +166,27 @@ def _arm(dice: random.Random, host: str, token: str, group: str) -> bytes:
 def _blob(dice: random.Random, host: str, token: str, group: str) -> bytes:
     path = f"/{dice.choice((*SEGMENTS, 'box'))}/{dice.choice((*SEGMENTS, 'blob'))}"
     options = (
-        "?restype=container", "?comp=list", "?comp=block&blockid=%%%", "?comp=blocklist", "?comp=lease", "?comp=metadata",
-        "?restype=container&comp=list&maxresults=x",         "?comp=appendblock", "?comp=page", "?comp=copy", "?sv=2020-01-01&sig=x&se=y", "?comp=" + "z" * 300, "",
-        "?timeout=abc", "?comp=tags", "?comp=batch", "?comp=query", "?restype=account&comp=properties", "?snapshot=yesterday", "?comp=expiry",
-    )  # fmt: skip
+        "?restype=container",
+        "?comp=list",
+        "?comp=block&blockid=%%%",
+        "?comp=blocklist",
+        "?comp=lease",
+        "?comp=metadata",
+        "?restype=container&comp=list&maxresults=x",
+        "?comp=appendblock",
+        "?comp=page",
+        "?comp=copy",
+        "?sv=2020-01-01&sig=x&se=y",
+        "?comp=" + "z" * 300,
+        "",
+        "?timeout=abc",
+        "?comp=tags",
+        "?comp=batch",
+        "?comp=query",
+        "?restype=account&comp=properties",
+        "?snapshot=yesterday",
+        "?comp=expiry",
+    )
     return _request(dice, host, token, path + dice.choice(options))
 
 
@@ -142,12 +203,22 @@ def _request(dice: random.Random, host: str, token: str, target: str) -> bytes:
         "Content-Length": dice.choice((str(len(body)),) * 8 + ("-1", "x", "1" * 30)),
     }
     extra = {
-        "x-ms-version": ("2021-12-02", "1999-01-01", "x"), "x-ms-blob-type": ("BlockBlob", "AppendBlob", "PageBlob", "Nope"),
-        "Range": ("bytes=5-1", "bytes=x", "bytes=0-99999999999999999999"), "If-Match": ("*", '"x"', ""), "x-ms-range": ("lines=1",),
-        "x-ms-lease-id": ("x",), "Content-MD5": ("x",), "x-ms-meta-": ("1",), "x-ms-date": ("yesterday",), "Expect": ("200-ok",),
-        "Transfer-Encoding": ("gzip",), "x-ms-copy-source": ("file:///etc/passwd", "https://management.azure.com/", "x"),
-        "x-ms-blob-content-length": ("-1", "x", "512"), "x-ms-blob-condition-appendpos": ("x",), "If-Modified-Since": ("x",),
-    }  # fmt: skip
+        "x-ms-version": ("2021-12-02", "1999-01-01", "x"),
+        "x-ms-blob-type": ("BlockBlob", "AppendBlob", "PageBlob", "Nope"),
+        "Range": ("bytes=5-1", "bytes=x", "bytes=0-99999999999999999999"),
+        "If-Match": ("*", '"x"', ""),
+        "x-ms-range": ("lines=1",),
+        "x-ms-lease-id": ("x",),
+        "Content-MD5": ("x",),
+        "x-ms-meta-": ("1",),
+        "x-ms-date": ("yesterday",),
+        "Expect": ("200-ok",),
+        "Transfer-Encoding": ("gzip",),
+        "x-ms-copy-source": ("file:///etc/passwd", "https://management.azure.com/", "x"),
+        "x-ms-blob-content-length": ("-1", "x", "512"),
+        "x-ms-blob-condition-appendpos": ("x",),
+        "If-Modified-Since": ("x",),
+    }
     for name in dice.sample(sorted(extra), dice.randrange(4)):
         headers[name] = dice.choice(extra[name])
     lines = [f"{dice.choice(METHODS)} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
