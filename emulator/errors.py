@@ -3,6 +3,7 @@
     AzureError                what a client is told, in ARM's envelope: status, code, message
       NotEmulated             501: Azure can do it, the emulator cannot, and says the operation's name
     StateError                the state folder cannot be used: said on the command line, never over HTTP
+    ToolError                 a program that the emulator needs is missing or does not start: said on the command line
 
 Errors rise untouched to ``emulator.app``, the one place that writes them. The envelope is Azure's
 (https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors).
@@ -54,6 +55,10 @@ class NotEmulated(AzureError):
 
 class StateError(Exception):
     """The state folder is of a newer version, taken by another emulator, or not ours."""
+
+
+class ToolError(Exception):
+    """A program that the emulator needs is missing, too old, or does not start; the message says what to run."""
 
 
 def bad_request(code: str, message: str, *, target: str | None = None) -> AzureError:
