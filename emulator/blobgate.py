@@ -35,7 +35,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-BATCH_LIMIT = 4 * 1024 * 1024  # bytes: https://learn.microsoft.com/rest/api/storageservices/blob-batch
 BEARER = re.compile(rb"^(authorization:[ \t]*)bearer[ \t]+([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 SILENCE = 120  # seconds that a client may pause in the middle of a body
 DEFAULT_VERSION = "2021-12-02"  # of the answer to a request that names none or a bad one
@@ -73,10 +72,15 @@ class Gate:
         try:
             blobrules.check(request)
             self._admit(request)
-            if request.batch:
-                await self._forward(request, await self._batch(receive), send)
-            else:
+            limit = blobrules.body_limit(request)
+            if limit is None:
                 await self._forward(request, receive, send)
+                return
+            body = await _whole(receive, limit)
+            if body is None:
+                return
+            blobrules.check_body(request, body)
+            await self._forward(request, self._batch(body) if request.batch else body, send)
         except AzureError as error:
             await refuse(error, request, send)
 
@@ -171,20 +175,8 @@ class Gate:
             return self._challenge("NoAuthenticationInformation")
         return AzureError(409, "PublicAccessNotPermitted", "Public access is not permitted on this storage account.")
 
-    async def _batch(self, receive: Receive) -> bytes:
-        """A batch's body, each sub-request's token exchanged; one that is not good is replaced by one that is refused."""
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Lost(False)
-            body += message.get("body", b"")
-            if len(body) > BATCH_LIMIT:
-                raise AzureError(
-                    413, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit."
-                )
-            if not message.get("more_body", False):
-                break
+    def _batch(self, body: bytes) -> bytes:
+        """A batch with each sub-request's token exchanged; one that is not good is replaced by one that is refused."""
 
         def exchanged(found: re.Match[bytes]) -> bytes:
             try:
@@ -192,7 +184,7 @@ class Gate:
             except AzureError:
                 return found[1] + b"Bearer refused"
 
-        return BEARER.sub(exchanged, bytes(body))
+        return BEARER.sub(exchanged, body)
 
     # The way through
 
@@ -247,6 +239,8 @@ class Gate:
             status, headers = await connection.head()
             if request.anonymous and status == 403 and (b"x-ms-error-code", b"AuthorizationFailure") in headers:
                 raise self._unauthenticated(request)
+            if status == 500 and not any(name == b"x-ms-error-code" for name, _ in headers):
+                raise AzureError(500, "InternalError", "Server encountered an internal error. Please try again after some time.")
             start = {"type": "http.response.start", "status": status, "headers": _end_to_end(headers)}
             data, more = await connection.read()
             await send(start)
@@ -259,6 +253,22 @@ class Gate:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def _whole(receive: Receive, limit: int) -> bytes | None:
+    """The body; ``None`` where the client went away before its end. Raises ``RequestBodyTooLarge`` (413)."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise AzureError(
+                413, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit."
+            )
+        if not message.get("more_body", False):
+            return bytes(body)
 
 
 async def _pump(connection: Connection, request: Request, receive: Receive) -> None:

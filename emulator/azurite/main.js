@@ -46,6 +46,7 @@ function load() {
     BlobTokenAuthenticator: from("blob/authentication/BlobTokenAuthenticator").default,
     StorageErrorFactory: from("blob/errors/StorageErrorFactory").default,
     constants: from("blob/utils/constants"),
+    errorMiddleware: from("blob/generated/middleware/error.middleware"),
     jwt: require("jsonwebtoken"),
   };
 }
@@ -63,6 +64,7 @@ async function main() {
 
   azurite.constants.USERDELEGATIONKEY_SIGNING_SEED = secrets.seed;
   believeOnlyTheGate(secrets.gate);
+  reportTheUnexpected();
   const server = create(folder, await free(secrets.port ?? 0));
   const journal = makeDurable(server, path.join(folder, "journal"));
   useAccounts(server, secrets.accounts ?? {});
@@ -143,7 +145,9 @@ function makeDurable(server, folder) {
     // Azurite spares young extents by `LastModifyInMS` and does not set it on new ones, so that an upload under way can be collected.
     db(extentMetadataStore).on("pre-insert", (extent) => (extent.LastModifyInMS ??= extent.lastModifiedInMS));
   };
-  // Methods call each other without waiting for the disk, as they always did; who called from outside waits.
+  // Methods find a document, yield, and then change it. One at a time, so that the document is still there; they wait for no
+  // disk, so that this costs nothing. They call each other as they always did; who called from outside waits for the disk.
+  let turn = Promise.resolve();
   const prototype = Object.getPrototypeOf(metadataStore);
   const inside = new Proxy(metadataStore, {
     get: (target, key) => (Object.hasOwn(prototype, key) ? prototype[key] : target[key]),
@@ -152,9 +156,11 @@ function makeDurable(server, folder) {
     const method = prototype[name];
     if (method.constructor.name !== "AsyncFunction" || ["init", "close", "clean"].includes(name)) continue;
     metadataStore[name] = async (...values) => {
-      const result = await method.apply(inside, values);
+      const result = turn.then(() => method.apply(inside, values));
+      turn = result.catch(() => {});
+      const value = await result;
       await journal.synced();
-      return result;
+      return value;
     };
   }
   const remove = extentStore.deleteExtents.bind(extentStore);
@@ -191,6 +197,20 @@ function believeOnlyTheGate(secret) {
       throw azurite.StorageErrorFactory.getAuthenticationFailed(context.contextId, "Signature validation failed.");
     }
     return authenticate.call(this, token, context);
+  };
+}
+
+/** An error that Azurite has no answer for becomes a bare 500; where it came from is said in the log. */
+function reportTheUnexpected() {
+  const answer = azurite.errorMiddleware.default;
+  azurite.errorMiddleware.default = (context, error, request, ...rest) => {
+    if (/Invalid blob model/.test(error?.message)) {
+      // The blob was replaced by one of another type while the body of this request arrived.
+      error = azurite.StorageErrorFactory.getBlobInvalidBlobType(context.contextId);
+    } else if (error instanceof Error && error.statusCode === undefined) {
+      console.error(`${new Date().toISOString()} ${request.getMethod()} ${request.getUrl()}: ${error.stack}`);
+    }
+    return answer(context, error, request, ...rest);
   };
 }
 

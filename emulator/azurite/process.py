@@ -107,6 +107,7 @@ class Azurite:
         try:
             process = await asyncio.create_subprocess_exec(
                 node,
+                "--max-http-header-size=32768",
                 str(PROGRAM),
                 str(self._folder),
                 stdin=subprocess.PIPE,
