@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from emulator.daemon import PORT, serve
-from emulator.errors import StateError
+from emulator.errors import StateError, ToolError
 from emulator.home import Home
 
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         home = Home.find(options.home).prepare()
         _run(serve(home, options.port, attached=options.attached))
-    except StateError as error:
+    except (StateError, ToolError) as error:
         print(f"emulator: {error}", file=sys.stderr)
         return 1
     return 0

@@ -71,11 +71,12 @@ class App:
 
         try:
             try:
-                path = _path(scope["raw_path"])
-                query = _query(scope["query_string"])
+                stream = self._table.stream(host, scope["path"])
+                if stream is None or not stream.raw:
+                    path = _path(scope["raw_path"])
+                    query = _query(scope["query_string"])
                 if host == CONTROLS:
                     _check_own_host(headers)
-                stream = self._table.stream(host, path)
                 if stream is not None:
                     await stream.app(self._cloud, scope, receive, send_and_note)
                 else:

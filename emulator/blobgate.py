@@ -119,6 +119,8 @@ class Gate:
     def _admit(self, request: Request) -> None:
         """Raises unless Azurite may see the request; changes its ``Authorization`` where that is a token."""
         if request.account not in self._accounts():
+            known = ", ".join(sorted(self._accounts())) or "none"
+            logger.warning("%s: there is no such storage account; there are: %s", request, known)
             raise blobrules.no_such_account(request.account)
         scheme = request.scheme
         if scheme == "bearer":
@@ -240,7 +242,9 @@ class Gate:
             if request.anonymous and status == 403 and (b"x-ms-error-code", b"AuthorizationFailure") in headers:
                 raise self._unauthenticated(request)
             if status == 500 and not any(name == b"x-ms-error-code" for name, _ in headers):
-                raise AzureError(500, "InternalError", "Server encountered an internal error. Please try again after some time.")
+                raise AzureError(
+                    500, "InternalError", "Server encountered an internal error. Please try again after some time."
+                )
             start = {"type": "http.response.start", "status": status, "headers": _end_to_end(headers)}
             data, more = await connection.read()
             await send(start)

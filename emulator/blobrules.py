@@ -1,4 +1,9 @@
-"""What Azurite must not see, and the answer that Storage gives to it. Pure: a request in, an ``AzureError`` or nothing out."""
+"""What Azurite must not see, and the answer that Storage gives to it. Pure: a request in, an ``AzureError`` or nothing out.
+
+Each rule stands for requests that Azurite 3.37 answers with a bare 500, found by sending it malformed ones. Codes and their
+sentences: https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes and …/blob-service-error-codes;
+names: https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,8 @@ class Request:
     path: bytes
     query: bytes
     headers: list[tuple[bytes, bytes]]
-    host: str
+    host: str  # that the connection was made for
+    named: str = ""  # the request's own ``Host``
     anonymous: bool = False  # nothing in it says who sends it
     gone: bool = False  # the client is not there any more
     fields: Mapping[bytes, bytes] = field(default_factory=dict)
@@ -32,10 +38,11 @@ class Request:
     def of(scope: Mapping[str, Any]) -> Request:
         headers = list(scope["headers"])
         fields = dict(headers)
-        host = fields.get(b"host", b"").decode("latin-1").lower().partition(":")[0]
+        named = fields.get(b"host", b"").decode("latin-1").lower()
+        host = scope.get("state", {}).get("host", named.partition(":")[0])
         query: bytes = scope["query_string"]
         options = {name: value for name, value in _parameters(query) if name is not None and value is not None}
-        return Request(scope["method"], scope["raw_path"], query, headers, host, fields=fields, options=options)
+        return Request(scope["method"], scope["raw_path"], query, headers, host, named, fields=fields, options=options)
 
     @property
     def account(self) -> str:
@@ -99,7 +106,16 @@ class Request:
 
 # Of one connection, not of the request (RFC 9110, 7.6.1); ``expect`` has been answered by the server in front.
 HOP = frozenset(
-    (b"connection", b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect")
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"upgrade",
+        b"expect",
+    )
 )
 LENGTH = frozenset((b"content-length", b"transfer-encoding"))
 
@@ -107,7 +123,7 @@ LENGTH = frozenset((b"content-length", b"transfer-encoding"))
 # In http.sys, which stands before Storage: request line and headers (MaxRequestBytes,
 # https://learn.microsoft.com/troubleshoot/developer/webapps/iis/health-diagnostic-performance/httpsys-registry-windows).
 HEAD_LIMIT = 16 * 1024
-NAME_LIMIT = 1024  # characters of a blob's name: https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
+NAME_LIMIT = 1024  # characters of a blob's name
 XML_LIMIT = 8 * 1024 * 1024  # bytes: a list of 50,000 blocks with the longest ids has 5.5 million
 BATCH_LIMIT = 4 * 1024 * 1024  # bytes: https://learn.microsoft.com/rest/api/storageservices/blob-batch
 
@@ -133,11 +149,13 @@ CUSTOMER_KEYS = (b"x-ms-encryption-key", b"x-ms-encryption-key-sha256", b"x-ms-e
 def check(request: Request) -> None:
     """Raises for what Azurite would answer with a bare 500, or not at all. Looks at no body."""
     fields = request.fields
-    if not request.host.endswith(SUFFIX):
-        raise _invalid_header("Host", request.host)
+    if request.named not in (request.host, f"{request.host}:443") or not request.host.endswith(SUFFIX):
+        raise _invalid_header("Host", request.named)
     size = len(request.path) + len(request.query) + sum(len(name) + len(value) + 4 for name, value in request.headers)
     if size > HEAD_LIMIT:
-        raise AzureError(400, "InvalidInput", f"The request line and the headers have {size} bytes; {HEAD_LIMIT} are taken.")
+        raise AzureError(
+            400, "InvalidInput", f"The request line and the headers have {size} bytes; {HEAD_LIMIT} are taken."
+        )
     _check_path(request.path)
     seen: set[str] = set()
     for name, value in _parameters(request.query):
@@ -215,7 +233,7 @@ def _no_doctype(*_: object) -> None:
 
 
 def _check_path(path: bytes) -> None:
-    """A path that names no container and no blob: https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata"""
+    """Raises ``InvalidUri`` (400) for a path that can name neither a container nor a blob."""
     name = _decoded(path)
     blob = name.lstrip("/").partition("/")[2] if name is not None else ""
     if (
@@ -274,13 +292,18 @@ def _invalid_parameter(name: str, value: str, reason: str) -> AzureError:
 
 
 def no_such_account(account: str) -> AzureError:
-    """In Azure the name of an account that does not exist does not resolve; there is no HTTP answer to copy."""
-    return AzureError(404, "ResourceNotFound", f"The specified resource does not exist. There is no storage account '{account}'.")
+    """In Azure the host of an account that does not exist does not resolve; there is no HTTP answer to copy."""
+    return AzureError(
+        404, "ResourceNotFound", f"The specified resource does not exist: no storage account '{account}'."
+    )
 
 
 def busy() -> AzureError:
     return AzureError(
-        503, "ServerBusy", "The server is currently unable to receive requests. Please retry your request.", headers={"Retry-After": "1"}
+        503,
+        "ServerBusy",
+        "The server is currently unable to receive requests. Please retry your request.",
+        headers={"Retry-After": "1"},
     )
 
 

@@ -37,7 +37,9 @@ class Blobs:
         self._path = cloud.home.blobs / "accounts.json"
         state = json.loads(self._path.read_text()) if self._path.exists() else {}
         self._seed: str = state.get("seed") or secrets.token_urlsafe(48)
-        self._accounts: Accounts = {name: (first, second) for name, (first, second) in state.get("accounts", {}).items()}
+        self._accounts: Accounts = {
+            name: (first, second) for name, (first, second) in state.get("accounts", {}).items()
+        }
         self._changing = asyncio.Lock()
         secret = secrets.token_urlsafe(48)
         self.azurite = Azurite(cloud.home.blobs, cloud.home.logs / "azurite.log", seed=self._seed, gate=secret)
@@ -157,4 +159,4 @@ async def _serve(cloud: Cloud, scope: Scope, receive: Receive, send: Send) -> No
     await cloud.blobs.gate(scope, receive, send)
 
 
-STREAMS = (Stream(f"*{SUFFIX}", _serve),)
+STREAMS = (Stream(f"*{SUFFIX}", _serve, raw=True),)

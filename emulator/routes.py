@@ -71,11 +71,14 @@ class Route:
 
 @dataclass(frozen=True)
 class Stream:
-    """``app(cloud, scope, receive, send)`` answers everything of ``host`` below ``path``, tokens included."""
+    """``app(cloud, scope, receive, send)`` answers everything of ``host`` below ``path``, tokens included. With ``raw`` it
+    also refuses malformed paths and queries itself, because its service has other words for them than Resource Manager.
+    """
 
     host: str
     app: Callable[[Cloud, Scope, Receive, Send], Awaitable[None]]
     path: str = "/"
+    raw: bool = False
 
 
 @dataclass

@@ -1,4 +1,7 @@
-"""Azurite, the vendor's own blob service, as a durable child process: see ``main.js`` for what is set and ``process`` for its life."""
+"""Azurite, the vendor's own blob service, as a durable child process.
+
+``main.js`` says what is set from outside of it, ``journal.js`` how it is made durable, ``process`` how it lives.
+"""
 
 from emulator.azurite.process import Azurite
 

@@ -178,7 +178,9 @@ class Azurite:
             except BlockingIOError:
                 if asyncio.get_running_loop().time() > deadline:
                     os.close(handle)
-                    raise ToolError(f"Another Azurite uses {self._folder}. Stop the emulator that started it.") from None
+                    raise ToolError(
+                        f"Another Azurite uses {self._folder}. Stop the emulator that started it."
+                    ) from None
                 await asyncio.sleep(0.02)
 
     def _send(self, process: asyncio.subprocess.Process, value: Mapping[str, Any]) -> None:
@@ -194,7 +196,9 @@ def find_node() -> str:
         if candidate is None or not os.access(candidate, os.X_OK):
             continue
         try:
-            version = subprocess.run([candidate, "--version"], capture_output=True, text=True, timeout=20).stdout.strip()
+            version = subprocess.run(
+                [candidate, "--version"], capture_output=True, text=True, timeout=20
+            ).stdout.strip()
         except (OSError, subprocess.TimeoutExpired):
             continue
         major = version.lstrip("v").partition(".")[0]
