@@ -35,7 +35,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-BEARER = re.compile(rb"^(authorization:[ \t]*)bearer[ \t]+([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+BEARER = re.compile(rb"^authorization:[ \t]*bearer[ \t]+([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 SILENCE = 120  # seconds that a client may pause in the middle of a body
 DEFAULT_VERSION = "2021-12-02"  # of the answer to a request that names none or a bad one
 PASS = 300  # seconds that a token of the gate's own is good for
@@ -182,9 +182,9 @@ class Gate:
 
         def exchanged(found: re.Match[bytes]) -> bytes:
             try:
-                return found[1] + b"Bearer " + self._exchange("Bearer " + found[2].decode("latin-1"))
+                return b"Authorization: Bearer " + self._exchange("Bearer " + found[1].decode("latin-1"))
             except AzureError:
-                return found[1] + b"Bearer refused"
+                return b"Authorization: Bearer refused"
 
         return BEARER.sub(exchanged, body)
 
@@ -216,6 +216,19 @@ class Gate:
             finally:
                 connection.release()
 
+    def _reword(self, request: Request, status: int, code: str) -> None:
+        """Raises Storage's own answer for one that Azurite words differently, or not at all."""
+        if code == "AuthorizationFailure" and request.anonymous:
+            raise self._unauthenticated(request)
+        if code == "AuthorizationFailure" and request.signed:
+            raise blobrules.bad_signature(request)
+        if not code and status == 400:
+            raise AzureError(400, "InvalidInput", "One of the request inputs is not valid.")
+        if not code and status == 500:
+            raise AzureError(
+                500, "InternalError", "Server encountered an internal error. Please try again after some time."
+            )
+
     async def _restarted(self) -> bool:
         """A connection broke: give the watcher the turns in which it learns that the process ended, then wait for the next."""
         for _ in range(20):
@@ -239,12 +252,8 @@ class Gate:
                 else:
                     connection.sent()
             status, headers = await connection.head()
-            if request.anonymous and status == 403 and (b"x-ms-error-code", b"AuthorizationFailure") in headers:
-                raise self._unauthenticated(request)
-            if status == 500 and not any(name == b"x-ms-error-code" for name, _ in headers):
-                raise AzureError(
-                    500, "InternalError", "Server encountered an internal error. Please try again after some time."
-                )
+            if status >= 400:
+                self._reword(request, status, dict(headers).get(b"x-ms-error-code", b"").decode())
             start = {"type": "http.response.start", "status": status, "headers": _end_to_end(headers)}
             data, more = await connection.read()
             await send(start)
@@ -283,8 +292,6 @@ async def _pump(connection: Connection, request: Request, receive: Receive) -> N
             if message["type"] == "http.disconnect":
                 break
             data, more = message.get("body", b""), message.get("more_body", False)
-            if request.chunked:
-                data = (b"%x\r\n%b\r\n" % (len(data), data) if data else b"") + (b"" if more else b"0\r\n\r\n")
             if data:
                 await connection.write(data)
             if not more:
@@ -310,7 +317,7 @@ async def _watch(
 
 
 def _end_to_end(headers: Headers) -> Headers:
-    return [(name, value) for name, value in headers if name not in HOP and name != b"transfer-encoding"]
+    return [(name, value) for name, value in headers if name not in HOP]
 
 
 async def refuse(error: AzureError, request: Request, send: Send) -> None:

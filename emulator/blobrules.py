@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 from xml.parsers import expat
@@ -68,12 +69,8 @@ class Request:
         return value if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value) else ""
 
     @property
-    def chunked(self) -> bool:
-        return b"transfer-encoding" in self.fields
-
-    @property
     def has_body(self) -> bool:
-        return self.chunked or self.fields.get(b"content-length", b"0") != b"0"
+        return self.fields.get(b"content-length", b"0") != b"0"
 
     @property
     def repeatable(self) -> bool:
@@ -91,9 +88,7 @@ class Request:
         target = self.path + (b"?" + self.query if self.query else b"")
         lines = [b"%b %b HTTP/1.1" % (self.method.encode("latin-1"), target), b"host: " + self.host.encode("latin-1")]
         for name, value in self.headers:
-            if name == b"host" or name in HOP or (length is not None and name in LENGTH):
-                continue
-            if name == b"content-length" and self.chunked:
+            if name == b"host" or name in HOP or (length is not None and name == b"content-length"):
                 continue
             lines.append(name + b": " + value)
         if length is not None:
@@ -117,7 +112,6 @@ HOP = frozenset(
         b"expect",
     )
 )
-LENGTH = frozenset((b"content-length", b"transfer-encoding"))
 
 
 # In http.sys, which stands before Storage: request line and headers (MaxRequestBytes,
@@ -167,15 +161,12 @@ def check(request: Request) -> None:
         if CONTROL.search(name + value):  # the answer, which is XML, could not say the name
             raise _invalid_parameter(name, quote(value), "It contains a control character.")
         if name in SIGNATURE_OPTIONS and _decoded(value.encode()) is None:
-            raise AzureError(
-                403,
-                "AuthenticationFailed",
-                "Server failed to authenticate the request. Make sure the value of Authorization header is formed "
-                "correctly including the signature.",
-                details=[{"AuthenticationErrorDetail": f"{name} is not well formed."}],
-            )
-    if request.chunked and fields[b"transfer-encoding"].lower() != b"chunked":
-        raise _invalid_header("Transfer-Encoding", fields[b"transfer-encoding"].decode("latin-1"))
+            raise _unauthentic(f"{name} is not well formed.")
+    if b"content-length" not in fields and (request.method in ("PUT", "POST") or b"transfer-encoding" in fields):
+        # Required of every operation that takes a body (https://learn.microsoft.com/rest/api/storageservices/put-blob)
+        raise AzureError(411, "MissingContentLengthHeader", "The Content-Length header was not specified.")
+    if request.scheme == "sharedkeylite":
+        raise NotEmulated("authorization by SharedKeyLite")
     for header in CUSTOMER_KEYS:
         if header in fields:
             raise NotEmulated(f"customer-provided keys ({header.decode()})")
@@ -295,6 +286,27 @@ def no_such_account(account: str) -> AzureError:
     """In Azure the host of an account that does not exist does not resolve; there is no HTTP answer to copy."""
     return AzureError(
         404, "ResourceNotFound", f"The specified resource does not exist: no storage account '{account}'."
+    )
+
+
+def bad_signature(request: Request) -> AzureError:
+    """Of a shared access signature, with the reason as Storage gives it."""
+    start, expiry = (request.options.get(name, "") for name in ("st", "se"))
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if expiry < now or start > now:  # all of them ISO 8601 in UTC
+        return _unauthentic(
+            f"Signature not valid in the specified time frame: Start [{start}] - Expiry [{expiry}] - Current [{now}]"
+        )
+    return _unauthentic("Signature did not match.")
+
+
+def _unauthentic(detail: str) -> AzureError:
+    return AzureError(
+        403,
+        "AuthenticationFailed",
+        "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly "
+        "including the signature.",
+        details=[{"AuthenticationErrorDetail": detail}],
     )
 
 

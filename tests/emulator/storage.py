@@ -1,0 +1,80 @@
+"""An emulator with storage accounts of its own, for the tests that need its keys, its folder, or its death."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from azure.core.credentials import AccessToken
+from azure.storage.blob import BlobServiceClient
+
+from emulator import Emulator
+from emulator.home import Home, write_private
+from emulator.identity import STORAGE, Identity
+
+ACCOUNTS = ("first", "second")
+
+
+class Storage:
+    """``service()`` is an unmodified client of the account ``first``, through the gateway."""
+
+    def __init__(self, emulator: Emulator, keys: Mapping[str, str]) -> None:
+        self.emulator = emulator
+        self.home = emulator.home
+        self.keys = keys
+
+    @property
+    def identity(self) -> Identity:
+        """The emulator's own, read from its folder: to make tokens that it never would."""
+        return Identity(self.home)
+
+    def url(self, account: str = "first") -> str:
+        return f"https://{account}.blob.core.windows.net"
+
+    def service(self, credential: Any = "key", account: str = "first", **options: Any) -> BlobServiceClient:
+        return BlobServiceClient(
+            self.url(account), credential=self.keys[account] if credential == "key" else credential, **options
+        )
+
+    def token(self) -> str:
+        return self.identity.token(STORAGE[0])
+
+    def azurite(self) -> psutil.Process:
+        """The process that serves blobs now."""
+        gateway = psutil.Process(self.emulator._must_run().pid)
+        return next(child for child in gateway.children() if "main.js" in " ".join(child.cmdline()))
+
+
+class Fixed:
+    """A credential whose token was made elsewhere."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        return AccessToken(self._token, 4102444800)
+
+
+@contextmanager
+def storage_at(folder: Path) -> Iterator[Storage]:
+    """Started on ``folder``, with its accounts made before, and this process's environment pointing at it."""
+    home = Home(folder).prepare()
+    accounts = home.blobs / "accounts.json"
+    if not accounts.exists():
+        made = {name: [base64.b64encode(secrets.token_bytes(64)).decode() for _ in range(2)] for name in ACCOUNTS}
+        write_private(accounts, json.dumps({"accounts": made}).encode())
+    keys = {name: pair[0] for name, pair in json.loads(accounts.read_text())["accounts"].items()}
+    with Emulator(folder, port=0) as emulator, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AZURE_", "AML_", "MLFLOW_"))]:
+            patch.delenv(name)
+        for name, value in emulator.environment().items():
+            patch.setenv(name, value)
+        yield Storage(emulator, keys)
