@@ -37,6 +37,7 @@ ROOMS = (
     "emulator.groups",
     "emulator.resources",
     "emulator.operations",
+    "emulator.deployments",
     "emulator.authorization",
     "emulator.storage",
     "emulator.providers",
