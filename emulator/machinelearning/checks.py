@@ -1,0 +1,96 @@
+"""Small questions asked of a request's body, each with Azure's kind of answer: thing, value, what would do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from emulator.errors import AzureError, invalid_content
+
+DURATION = re.compile(r"P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+
+
+def user_error(message: str, *, status: int = 400, target: str | None = None) -> AzureError:
+    """What Azure ML's own services answer with (https://learn.microsoft.com/rest/api/azureml/)."""
+    return AzureError(status, "UserError", message, target=target)
+
+
+def properties_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A body's ``properties``, which every resource of Azure ML must have."""
+    properties = body.get("properties")
+    if not isinstance(properties, dict):
+        raise invalid_content("The request content must have the JSON object 'properties'.", target="properties")
+    return dict(properties)
+
+
+def text(holder: Mapping[str, Any], name: str, *, required: bool = False) -> str | None:
+    value = holder.get(name)
+    if value is None or (value == "" and not required):
+        if required:
+            raise invalid_content(f"The property '{name}' is required.", target=name)
+        return None
+    if not isinstance(value, str):
+        raise invalid_content(f"The property '{name}' must be a string; it is {value!r}.", target=name)
+    if required and not value.strip():
+        raise invalid_content(f"The property '{name}' must not be empty.", target=name)
+    return value
+
+
+def required(holder: Mapping[str, Any], name: str) -> str:
+    value = text(holder, name, required=True)
+    assert value is not None, "A required text is there, or an error was raised."
+    return value
+
+
+def mapping(holder: Mapping[str, Any], name: str, *, of_text: bool = False) -> dict[str, Any] | None:
+    value = holder.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, dict) or (of_text and not all(isinstance(item, str) for item in value.values())):
+        raise invalid_content(
+            f"The property '{name}' must be a JSON object{' whose values are strings' if of_text else ''}.", target=name
+        )
+    return value
+
+
+def truth(holder: Mapping[str, Any], name: str, default: bool | None = None) -> bool | None:
+    """A JSON boolean, or the words that ARM templates give for one."""
+    value = holder.get(name)
+    if value is None or value == "":
+        return default
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise invalid_content(f"The property '{name}' must be true or false; it is {value!r}.", target=name)
+
+
+def count(holder: Mapping[str, Any], name: str, default: int | None = None) -> int | None:
+    value = holder.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise invalid_content(f"The property '{name}' must be a whole number from 0 up; it is {value!r}.", target=name)
+    return value
+
+
+def one_of(holder: Mapping[str, Any], name: str, values: Collection[str], default: str | None = None) -> str | None:
+    """One of ``values``, compared without case and given back as it is spelt there."""
+    value = text(holder, name)
+    if value is None:
+        return default
+    found = next((one for one in values if one.lower() == value.lower()), None)
+    if found is None:
+        raise invalid_content(f"'{value}' is not a value of '{name}'; the values are {', '.join(values)}.", target=name)
+    return found
+
+
+def duration(holder: Mapping[str, Any], name: str, default: str | None = None) -> str | None:
+    """An ISO 8601 duration as Azure takes it: days, hours, minutes and seconds."""
+    value = text(holder, name)
+    if value is None:
+        return default
+    if not DURATION.fullmatch(value):
+        raise invalid_content(f"'{value}' of '{name}' is not an ISO 8601 duration, such as PT120S.", target=name)
+    return value

@@ -1,0 +1,50 @@
+"""The data plane's questions about assets, at ``<region>.api.azureml.ms``: where the outputs of a job lie.
+
+azure/ai/ml/operations/_dataset_dataplane_operations.py and _model_dataplane_operations.py ask them for ``jobs.download``.
+"""
+
+from __future__ import annotations
+
+from emulator import arm
+from emulator.errors import AzureError, NotEmulated, invalid_content
+from emulator.http import Call, Reply
+from emulator.ids import ResourceId
+from emulator.machinelearning import assets
+
+
+def _workspace(call: Call) -> ResourceId:
+    return ResourceId.parse(arm.get(call, f"/{call.params['workspace'].strip('/')}").id)
+
+
+def _references(call: Call) -> list[str]:
+    values = call.json().get("values")
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        raise invalid_content("The property 'values' must be a list of asset ids.", target="values")
+    return values
+
+
+async def data_uris(call: Call) -> Reply:
+    """``{"values": [id…]}`` -> ``{"values": {id: {"uri", "type"}}}``; an id that is not there is left out."""
+    workspace, found = _workspace(call), {}
+    for reference in _references(call):
+        try:
+            properties = assets.summary(assets.resolve(call.cloud, workspace, reference, "data"))
+        except AzureError:
+            continue
+        found[reference] = {"uri": properties["dataUri"], "type": properties["dataType"]}
+    return Reply(body={"values": found})
+
+
+async def model_uris(call: Call) -> Reply:
+    workspace, found = _workspace(call), {}
+    for reference in _references(call):
+        try:
+            properties = assets.summary(assets.resolve(call.cloud, workspace, reference, "models"))
+        except AzureError:
+            continue
+        found[reference] = {"path": properties["modelUri"], "type": properties["modelType"]}
+    return Reply(body={"values": found})
+
+
+async def index(call: Call) -> Reply:
+    raise NotEmulated("the index of entities (POST /ml-index/v1.0/…/entities)")
