@@ -20,6 +20,12 @@ from runner.errors import CloudError, Mistake, RunnerError
 # name -> the module that has it as its attribute ``command``, and what it does
 COMMANDS: dict[str, tuple[str, str]] = {
     "experiment": ("runner.commands.experiment", "Run the ad hoc experiment on data in the datastore."),
+    "validate": (
+        "runner.commands.validate",
+        "Compare the conda file, the registered environment and the local interpreter.",
+    ),
+    "jobs": ("runner.commands.jobs", "List, show, follow, cancel, download, archive jobs."),
+    "data": ("runner.commands.data", "Put files into the datastore, and see what lies there."),
     "settings": ("runner.commands.settings", "Show what was resolved, and from where; write a .env."),
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner import conda, names, settings, talk
-from runner.conda import Difference
+from runner.conda import Difference, Package
 from runner.config import Read
 from runner.errors import CloudError, Mistake
 from runner.polling import Poller
@@ -30,16 +30,20 @@ def find_environment(workspace: Workspace) -> Any | None:
         return None
 
 
-def environment_differences(registered: Any, config: Read) -> list[Difference]:
-    """What the registered environment has otherwise than the configuration: packages, and the image."""
+def registered_packages(registered: Any) -> dict[str, Package]:
     content: Mapping[str, Any] = registered.conda_file or {"dependencies": []}
-    there = conda.packages(content, f"the registered environment {registered.name}:{registered.version}")
-    here = conda.packages(conda.read(config.conda_file), f"'{config.conda_file}'")
-    found = conda.differences(here, registered=there)
+    return conda.packages(content, f"the registered environment {registered.name}:{registered.version}")
+
+
+def image_difference(registered: Any, config: Read) -> list[Difference]:
     image = config.config.environment.image
-    if (registered.image or "") != image:
-        found.insert(0, Difference("(image)", image, registered.image or None))
-    return found
+    return [] if (registered.image or "") == image else [Difference("(image)", image, registered.image or None)]
+
+
+def environment_differences(registered: Any, config: Read) -> list[Difference]:
+    """What the registered environment has otherwise than the configuration: the image, and packages."""
+    here = conda.packages(conda.read(config.conda_file), f"'{config.conda_file}'")
+    return [*image_difference(registered, config), *conda.differences(here, registered=registered_packages(registered))]
 
 
 def look_at_environment(workspace: Workspace, config: Read) -> bool:
