@@ -26,6 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "jobs": ("runner.commands.jobs", "List, show, follow, cancel, download, archive jobs."),
     "data": ("runner.commands.data", "Put files into the datastore, and see what lies there."),
+    "doctor": (
+        "runner.commands.doctor",
+        "Look for what would fail later: settings, sign-in, roles, names, quota, pins.",
+    ),
     "settings": ("runner.commands.settings", "Show what was resolved, and from where; write a .env."),
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C

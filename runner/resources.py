@@ -14,6 +14,7 @@ from runner.config import Read
 from runner.errors import CloudError, Mistake
 from runner.polling import Poller
 from runner.progress import Progress
+from runner.rest import ARM
 
 if TYPE_CHECKING:
     from runner.workspace import Workspace
@@ -103,19 +104,40 @@ def look_at_compute(workspace: Workspace, config: Read) -> bool:
     return True
 
 
-def sizes(workspace: Workspace) -> dict[str, Any]:
-    """The VM sizes of the workspace's region, by name."""
-    return {str(size.name): size for size in workspace.client.compute.list_sizes()}
+def sizes(workspace: Workspace) -> dict[str, dict[str, Any]] | None:
+    """The VM sizes of the workspace's region, by name; ``None`` when this sign-in may not ask: they belong to the subscription.
+
+    https://learn.microsoft.com/rest/api/azureml/virtual-machine-sizes/list
+    """
+    found = of_location(workspace, "vmSizes")
+    return None if found is None else {str(size["name"]): size for size in found}
+
+
+def of_location(workspace: Workspace, list_name: str) -> list[dict[str, Any]] | None:
+    """A list that Azure ML keeps for a subscription's region (``vmSizes``, ``usages``); ``None`` when it may not be asked for."""
+    from azure.core.exceptions import HttpResponseError
+
+    region = str(workspace.resource.location).replace(" ", "").lower()
+    scope = (
+        f"{ARM}/subscriptions/{workspace.settings[settings.SUBSCRIPTION]}/providers/Microsoft.MachineLearningServices"
+    )
+    try:
+        return list(workspace.rest.pages(f"{scope}/locations/{region}/{list_name}", **{"api-version": "2024-10-01"}))
+    except HttpResponseError as error:
+        if error.status_code in (401, 403, 501):
+            return None
+        raise
 
 
 def check_size(workspace: Workspace, config: Read) -> None:
     """Make sure that a cluster of the configuration's size can be made; raises ``Mistake`` with the near ones."""
     size, there = config.config.compute.size, sizes(workspace)
-    if size.lower() not in {name.lower() for name in there}:
-        raise Mistake(
-            f"There is no VM size '{size}' in region {workspace.resource.location}. {names.near(size, there)}",
-            next=f"correct compute.size in {config.file.name}, or --set compute.size={(names.nearest(size, there) or ['NAME'])[0]}",
-        )
+    if there is None or size.lower() in {name.lower() for name in there}:
+        return
+    raise Mistake(
+        f"There is no VM size '{size}' in region {workspace.resource.location}. {names.near(size, there)}",
+        next=f"correct compute.size in {config.file.name}, or --set compute.size={(names.nearest(size, there) or ['NAME'])[0]}",
+    )
 
 
 def make_compute(workspace: Workspace, config: Read) -> None:
