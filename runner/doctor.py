@@ -264,7 +264,7 @@ def _compute(workspace: Workspace, config: Read) -> Iterator[Finding]:
             "quota",
             FAILURE,
             f"{wanted.max_instances} x {wanted.size} are {needed} vCPUs; {left} of {size['family']} are left in the region",
-            "--set compute.max_instances=1, or ask for more: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas",
+            "--set compute.max_instances=1, or ask for more: https://learn.microsoft.com/azure/quotas/per-vm-quota-requests",
             2,
         )
     else:
