@@ -19,6 +19,7 @@ from runner.errors import CloudError, Mistake, RunnerError
 
 # name -> the module that has it as its attribute ``command``, and what it does
 COMMANDS: dict[str, tuple[str, str]] = {
+    "local": ("runner.commands.local", "Azure on this machine: up, down, status, env, logs, reset."),
     "experiment": ("runner.commands.experiment", "Run the ad hoc experiment on data in the datastore."),
     "validate": (
         "runner.commands.validate",

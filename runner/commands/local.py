@@ -1,0 +1,190 @@
+"""``aml local``: Azure on this machine. Parse, call ``runner.local``, print."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from runner import local, project, settings, talk
+from runner.errors import Mistake
+from runner.options import Group
+from runner.progress import duration
+
+if TYPE_CHECKING:
+    from infra.inprocess import Done
+
+COLOURS = {"2": "green", "3": "cyan", "4": "yellow", "5": "red"}
+
+
+def _posix(name: str, value: str) -> str:
+    return f"export {name}={shlex.quote(value)}"
+
+
+def _fish(name: str, value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"set -gx {name} '{escaped}'"
+
+
+def _powershell(name: str, value: str) -> str:
+    escaped = value.replace("'", "''")
+    return f"$env:{name} = '{escaped}'"
+
+
+def _dotenv(name: str, value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}="{escaped}"'
+
+
+SHELLS: Mapping[str, Callable[[str, str], str]] = {
+    "bash": _posix,
+    "fish": _fish,
+    "powershell": _powershell,
+    "dotenv": _dotenv,
+}
+
+
+@click.group(cls=Group)
+def command() -> None:
+    """The emulator on this machine, with the local stack applied.
+
+    Its state is in one folder: AML_LOCAL_HOME, else .local at the project's top.
+    """
+
+
+@command.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to ask for; another one where it is taken.")
+@click.option("--prune", is_flag=True, help="Delete what an earlier up made and the program no longer has.")
+def up(port: int | None, prune: bool) -> None:
+    """Start the emulator and apply the local stack; safe to repeat."""
+    _up(port, prune)
+
+
+def _up(port: int | None, prune: bool) -> None:
+    def report(done: Done) -> None:
+        if done.change != "unchanged":
+            mark = {"created": "+", "updated": "~", "rewritten": "~"}[done.change]
+            kind = done.type.partition("/")[2]
+            talk.say(f"  {click.style(mark, fg='green')} {kind:<44} {done.id.rpartition('/')[2]}")
+
+    talk.say(f"target: the emulator on this machine, state in {project.shown(local.folder())}")
+    found = local.up(port=port, prune=prune, report=report)
+    applied = found.applied
+    counts = [done.change for done in applied.resources]
+    said = ", ".join(f"{counts.count(change)} {change}" for change in dict.fromkeys(sorted(counts)))
+    talk.say(f"stack local: {said} in {found.apply_seconds:.1f} s")
+    for id in applied.deleted:
+        talk.say(f"  - deleted {id}")
+    for id in applied.left:
+        talk.say(f"note: {id} is no longer in the program and stays; aml local up --prune deletes it")
+    if found.asked is not None:
+        talk.say(f"note: port {found.asked} is taken, or the emulator ran already")
+    how = f"started in {found.start_seconds:.1f} s" if found.started else "was running"
+    talk.say(f"emulator {how}: {found.address}")
+    talk.say(f"settings: {project.shown(found.file)}")
+    talk.say("")
+    talk.say("next:")
+    talk.say("  aml experiment --stack local --input-data-path /iris_dataset.csv --output-data-path /")
+    talk.say(f"  {_use()}    # any other client of Azure, in this shell")
+    talk.say("  aml local status | logs | down")
+
+
+@command.command()
+def down() -> None:
+    """Stop the emulator and everything that it started; its state stays."""
+    talk.say("stopped" if local.down() else "no emulator was running")
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Say what runs, where, since when, in which version."""
+    found = local.status()
+    if as_json:
+        values = {**vars(found), "folder": str(found.folder), "children": [vars(child) for child in found.children]}
+        talk.show_json(values)
+        return
+    lines = [("emulator", "running" if found.running else "stopped"), ("state", project.shown(found.folder))]
+    if found.running:
+        assert found.since is not None, "An emulator that runs wrote down since when."
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.since))
+        lines += [
+            ("address", str(found.address)),
+            ("since", f"{moment} ({duration(time.time() - found.since)})"),
+            ("version", str(found.version)),
+            ("process", f"{found.pid}"),
+            *(("", f"{child.pid}  {child.name}, {child.megabytes:.0f} MB") for child in found.children),
+            ("jobs", f"{found.jobs} running"),
+        ]
+    if found.outputs:
+        lines.append(("stack", f"local, {found.resources} resources, workspace {found.outputs[settings.WORKSPACE]}"))
+    for name, value in lines:
+        talk.show(f"{name:<10}{value}")
+    if not found.running:
+        talk.say("next: aml local up")
+
+
+@command.command()
+@click.option(
+    "--shell", type=click.Choice([*SHELLS, "json"]), help="Whose syntax; fish where SHELL says so, otherwise bash."
+)
+def env(shell: str | None) -> None:
+    """Print what any other client needs: the proxy, the CA files, the credential, the nine settings."""
+    values = local.environment()
+    if shell == "json":
+        talk.show_json(values)
+        return
+    line = SHELLS[shell or _shell()]
+    for name, value in values.items():
+        talk.show(line(name, value))
+
+
+@command.command()
+@click.option("--yes", is_flag=True, help="Also where jobs are running.")
+def reset(yes: bool) -> None:
+    """Remove every resource, job and blob; the CA, the credential and the built environments stay."""
+    running = local.jobs_running() if local.status().running else 0
+    if running and not yes:
+        if not sys.stdin.isatty():
+            raise Mistake(f"{running} jobs are running.", next="wait for them, or: aml local reset --yes")
+        click.confirm(f"{running} jobs are running. Stop them and remove everything?", abort=True, err=True)
+    ran = local.reset()
+    talk.say(f"{project.shown(local.folder())} is empty")
+    if ran:
+        _up(None, False)
+    else:
+        talk.say("next: aml local up")
+
+
+@command.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
+@click.option("-n", "--lines", type=click.IntRange(0), default=50, show_default=True, help="How many to begin with.")
+@click.option("--emulator", is_flag=True, help="What the emulator itself says, instead of the requests.")
+def logs(follow: bool, lines: int, emulator: bool) -> None:
+    """Show the requests that were answered, a line each: time, status, method, host and path, duration, client, id."""
+    file = local.log("emulator" if emulator else "requests")
+    try:
+        for line in local.follow(file, lines, forever=follow):
+            talk.show(_coloured(line.rstrip("\n")))
+    except KeyboardInterrupt:  # how following ends
+        return
+
+
+def _coloured(line: str) -> str:
+    if not sys.stdout.isatty():
+        return line
+    return re.sub(r"^(\S+ )(([2-5])\d\d) ", lambda at: f"{at[1]}{click.style(at[2], fg=COLOURS[at[3]])} ", line)
+
+
+def _shell() -> str:
+    return "fish" if os.environ.get("SHELL", "").endswith("fish") else "bash"
+
+
+def _use() -> str:
+    return "aml local env | source" if _shell() == "fish" else 'eval "$(aml local env)"'
