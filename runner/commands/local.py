@@ -97,7 +97,7 @@ def _up(port: int | None, prune: bool) -> None:
 
 @command.command()
 def down() -> None:
-    """Stop the emulator and everything that it started; its state stays."""
+    """Stop the emulator and all that it started."""
     talk.say("stopped" if local.down() else "no emulator was running")
 
 
@@ -135,7 +135,10 @@ def status(as_json: bool) -> None:
     "--shell", type=click.Choice([*SHELLS, "json"]), help="Whose syntax; fish where SHELL says so, otherwise bash."
 )
 def env(shell: str | None) -> None:
-    """Print what any other client needs: the proxy, the CA files, the credential, the nine settings."""
+    """Print what any other client needs.
+
+    The proxy, the CA files, the credential, and the nine settings of the stack.
+    """
     values = local.environment()
     if shell == "json":
         talk.show_json(values)
@@ -148,12 +151,16 @@ def env(shell: str | None) -> None:
 @command.command()
 @click.option("--yes", is_flag=True, help="Also where jobs are running.")
 def reset(yes: bool) -> None:
-    """Remove every resource, job and blob; the CA, the credential and the built environments stay."""
+    """Remove every resource, job and blob.
+
+    The CA, the credential and the environments that were built stay; where the emulator ran, it runs again, empty.
+    """
     running = local.jobs_running() if local.status().running else 0
     if running and not yes:
+        said = "1 job is running" if running == 1 else f"{running} jobs are running"
         if not sys.stdin.isatty():
-            raise Mistake(f"{running} jobs are running.", next="wait for them, or: aml local reset --yes")
-        click.confirm(f"{running} jobs are running. Stop them and remove everything?", abort=True, err=True)
+            raise Mistake(f"{said}.", next="wait until they end, or: aml local reset --yes")
+        click.confirm(f"{said}. Stop and remove everything?", abort=True, err=True)
     ran = local.reset()
     talk.say(f"{project.shown(local.folder())} is empty")
     if ran:
@@ -167,7 +174,10 @@ def reset(yes: bool) -> None:
 @click.option("-n", "--lines", type=click.IntRange(0), default=50, show_default=True, help="How many to begin with.")
 @click.option("--emulator", is_flag=True, help="What the emulator itself says, instead of the requests.")
 def logs(follow: bool, lines: int, emulator: bool) -> None:
-    """Show the requests that were answered, a line each: time, status, method, host and path, duration, client, id."""
+    """Show the requests that were answered, a line each.
+
+    Time, status, method, host and path, duration, client, request id.
+    """
     file = local.log("emulator" if emulator else "requests")
     try:
         for line in local.follow(file, lines, forever=follow):
