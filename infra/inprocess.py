@@ -27,7 +27,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.identity import EnvironmentCredential
 from pulumi.runtime import config as given
 from pulumi.runtime import mocks, rpc
-from pulumi.runtime.settings import get_root_resource
+from pulumi.runtime.settings import SETTINGS, get_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from infra import stackfile, table
@@ -139,8 +139,10 @@ class Engine(mocks.Mocks):
             asyncio.set_event_loop(loops[-1])
 
         async def run() -> dict[str, str]:
-            pool = ThreadPoolExecutor(SIDE_BY_SIDE, "apply", initializer=begin)
-            asyncio.get_running_loop().set_default_executor(pool)
+            loop = asyncio.get_running_loop()
+            loop.set_default_executor(ThreadPoolExecutor(SIDE_BY_SIDE, "apply", initializer=begin))
+            # What waited for the resource that failed fails too, and nobody looks at it: the first failure is raised below.
+            loop.set_exception_handler(lambda loop, context: None)
             return await self._run(project, stack)
 
         try:
@@ -148,6 +150,8 @@ class Engine(mocks.Mocks):
         finally:
             for loop in loops:
                 loop.close()
+            SETTINGS.rpc_manager.clear()  # Pulumi's, of the process: a run that failed leaves its own behind
+            SETTINGS.outputs.clear()
 
     async def _run(self, project: str, stack: str) -> dict[str, str]:
         silent = logging.Logger("pulumi")  # what the runtime would tell an engine is raised here instead
