@@ -1,0 +1,67 @@
+"""A job's code: what a code asset holds, laid out in the folder in which the command runs.
+
+A registered version never changes, so its files are fetched once, into a folder that is renamed when it is complete; each job gets
+copies of its own, which it may change. The files can be executed, as what Azure puts on a node can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator import data, transfer
+from emulator.errors import AzureError
+from emulator.ids import ResourceId
+from emulator.machinelearning import assets
+from emulator.transfer import NOT_FOUND, DataFailed
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+
+async def lay_out(cloud: Cloud, workspace: ResourceId, code: str, folder: Path) -> None:
+    """Copy the code asset ``code`` (its id, or ``azureml:name:version``) into ``folder``. Raises ``DataFailed``."""
+    try:
+        version = assets.resolve(cloud, workspace, code, "codes")
+    except AzureError as error:
+        raise DataFailed(NOT_FOUND, f"The job's code was not found: {error.message}") from None
+    key = hashlib.sha256(f"{version.id.lower()}\n{version.etag}".encode()).hexdigest()[:32]
+    kept = cloud.home.root / "snapshots" / key
+    if not kept.is_dir():
+        await _fetch(cloud, workspace, str(version.body["properties"]["codeUri"]), kept)
+    await asyncio.to_thread(_copy, kept, folder)
+
+
+async def _fetch(cloud: Cloud, workspace: ResourceId, uri: str, kept: Path) -> None:
+    source = data.locate(cloud, workspace, uri)
+    client = cloud.blobs.container(source.account, source.container)
+    found = await asyncio.to_thread(transfer.entries, client, source.path)
+    if not found:
+        one = await asyncio.to_thread(transfer.entry, client, source.path.rstrip("/")) if source.path else None
+        found = [one] if one else []
+    if not found:
+        raise DataFailed(NOT_FOUND, f"The job's code was not found: nothing was uploaded to '{uri}'.")
+    draft = kept.with_name(f"{kept.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        draft.mkdir(mode=0o700, parents=True)
+        await transfer.download(client, found, draft, data.cache_of(cloud), own=True)
+        with contextlib.suppress(OSError):  # another job was quicker
+            draft.rename(kept)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
+
+
+def _copy(kept: Path, folder: Path) -> None:
+    for base, folders, files in os.walk(kept):
+        target = folder / Path(base).relative_to(kept)
+        for name in folders:
+            (target / name).mkdir(exist_ok=True)
+        for name in files:
+            shutil.copyfile(Path(base, name), target / name)
+            (target / name).chmod(0o755)

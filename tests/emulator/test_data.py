@@ -1,0 +1,559 @@
+"""Inputs, outputs and code snapshots: the rooms of an emulator in this process, and a real Azurite."""
+
+from __future__ import annotations
+
+import asyncio
+import http.server
+import json
+import os
+import threading
+import uuid
+from collections.abc import Awaitable, Iterator
+from hashlib import md5
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from emulator import arm, data, groups, snapshot, transfer
+from emulator.ca import Authority
+from emulator.cloud import Cloud
+from emulator.data import DataFailed
+from emulator.home import Home
+from emulator.http import Call, Handler, Reply
+from emulator.identity import Identity
+from emulator.ids import ResourceId
+from emulator.kinds import Kinds
+from emulator.machinelearning import datastores
+from emulator.routes import load
+from emulator.store import Store
+
+T = TypeVar("T")
+
+
+def short(path: str) -> str:
+    return f"azureml://datastores/workspaceblobstore/paths/{path}"
+
+
+class Rooms:
+    """A cloud without its gateway, on an event loop of its own, and a workspace in it."""
+
+    def __init__(self, root: Path) -> None:
+        home = Home(root).prepare()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._store = Store(home.database)
+        self.cloud = Cloud(home, self._store, Identity(home), Authority(home), Kinds(load()[1]))
+        self.run(self.cloud.blobs.start())
+        subscription = self.cloud.identity.subscription
+        group = f"/subscriptions/{subscription}/resourceGroups/g"
+        self.put(group, {"location": "westeurope"}, groups.put, subscription=subscription, group="g")
+        bound = {
+            "storageAccount": f"{group}/providers/Microsoft.Storage/storageAccounts/dataofrooms",
+            "keyVault": f"{group}/providers/Microsoft.KeyVault/vaults/data-of-rooms",
+            "applicationInsights": f"{group}/providers/Microsoft.Insights/components/data-of-rooms",
+        }
+        for id in bound.values():
+            type = ResourceId.parse(id).type
+            self.run(self._store.write(lambda tx, id=id, type=type: tx.put(id, type, {"properties": {}}, parent=group)))
+        self.run(self.cloud.blobs.ensure_account("dataofrooms"))
+        self.workspace = ResourceId.parse(f"{group}/providers/Microsoft.MachineLearningServices/workspaces/data")
+        self.put(str(self.workspace), {"location": "westeurope", "properties": bound})
+        place = datastores.default_store(self.cloud, self.workspace)
+        self.blobs: ContainerClient = self.cloud.blobs.container(place.account, place.container)
+        self.url = self.cloud.blobs.url(place.account, place.container)
+
+    def run(self, work: Awaitable[T]) -> T:
+        async def waited() -> T:
+            return await work
+
+        return asyncio.run_coroutine_threadsafe(waited(), self._loop).result(60)
+
+    def put(self, id: str, body: dict[str, Any], handler: Handler = arm.dispatch, **params: str) -> Reply:
+        call = Call(
+            self.cloud,
+            "PUT",
+            "management.azure.com",
+            id,
+            params=params,
+            query={"api-version": "2024-10-01" if handler is arm.dispatch else "2024-03-01"},
+            body=json.dumps(body).encode(),
+            principal=self.cloud.identity.local,
+        )
+        return self.run(handler(call))
+
+    def asset(self, plural: str, name: str, properties: dict[str, Any]) -> str:
+        self.put(f"{self.workspace}/{plural}/{name}/versions/1", {"properties": properties})
+        return f"azureml:{name}:1"
+
+    def close(self) -> None:
+        self.run(self.cloud.blobs.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._store.close()
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
+    rooms = Rooms(tmp_path_factory.mktemp("rooms") / "home")
+    yield rooms
+    rooms.close()
+
+
+@pytest.fixture
+def below(rooms: Rooms) -> str:
+    """A folder of this test's own in the default datastore: ``a.csv``, ``sub/b.csv``."""
+    folder = f"t{uuid.uuid4().hex[:8]}"
+    rooms.blobs.upload_blob(f"{folder}/a.csv", b"a,b\n1,2\n")
+    rooms.blobs.upload_blob(f"{folder}/sub/b.csv", b"b")
+    return folder
+
+
+def fetch(rooms: Rooms, folder: Path, uri: str, kind: str = "uri_folder", mode: str | None = None) -> Path:
+    told = {"jobInputType": kind, "uri": uri, "mode": mode}
+    return Path(rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", told, folder)))
+
+
+def tree(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+# Inputs
+
+
+@pytest.mark.parametrize("mode", [None, "ReadOnlyMount", "Download", "ReadWriteMount"])
+def test_a_folder_and_a_file_in_every_mode_that_gives_a_path(
+    rooms: Rooms, below: str, tmp_path: Path, mode: str | None
+) -> None:
+    place = fetch(rooms, tmp_path / "1", short(f"{below}/"), mode=mode)
+    assert place == tmp_path / "1" / "INPUT_x"
+    assert tree(place) == {"a.csv", "sub/b.csv"}
+    file = fetch(rooms, tmp_path / "2", short(f"{below}/a.csv"), "uri_file", mode)
+    assert file == tmp_path / "2" / "INPUT_x" / "a.csv"
+    assert file.read_bytes() == b"a,b\n1,2\n"
+
+
+@pytest.mark.parametrize("kind", ["mltable", "mlflow_model", "triton_model", "custom_model", "UriFolder"])
+def test_folders_of_every_type(rooms: Rooms, below: str, tmp_path: Path, kind: str) -> None:
+    assert tree(fetch(rooms, tmp_path, short(below), kind)) == {"a.csv", "sub/b.csv"}
+
+
+def test_a_custom_model_may_be_a_file(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    assert fetch(rooms, tmp_path, short(f"{below}/a.csv"), "custom_model").read_bytes() == b"a,b\n1,2\n"
+
+
+def test_every_way_to_name_a_place(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    workspace = rooms.workspace
+    long = datastores.long_form(workspace, "workspaceblobstore", f"{below}/a.csv")
+    registered = rooms.asset("data", below, {"dataType": "uri_file", "dataUri": short(f"{below}/a.csv")})
+    model = rooms.asset("models", below, {"modelType": "custom_model", "modelUri": short(f"{below}/a.csv")})
+    signed = rooms.cloud.blobs.sas(rooms.blobs.account_name, rooms.blobs.container_name, f"{below}/a.csv")
+    names = [long, registered, f"{workspace}/data/{below}/versions/1", f"{rooms.url}/{below}/a.csv", signed]
+    for number, uri in enumerate(names):
+        assert fetch(rooms, tmp_path / str(number), uri, "uri_file").name == "a.csv"
+    assert fetch(rooms, tmp_path / "model", f"{workspace}/models/{below}/versions/1", "custom_model").name == "a.csv"
+    assert model
+
+
+def test_direct_gives_the_uri_and_reads_nothing(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    told = {"jobInputType": "mltable", "uri": short("not/there"), "mode": "Direct"}
+    value = rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
+    assert value == short("not/there")
+    registered = rooms.asset("data", below, {"dataType": "uri_folder", "dataUri": short(below)})
+    value = rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", {**told, "uri": registered}, tmp_path))
+    assert value.startswith("azureml://")
+    assert value.endswith(below)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_file_and_a_folder_marker(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    rooms.blobs.upload_blob(f"{below}/empty.txt", b"")
+    rooms.blobs.upload_blob(f"{below}/none", b"", metadata={"hdi_isfolder": "true"})
+    place = fetch(rooms, tmp_path, short(below))
+    assert (place / "empty.txt").stat().st_size == 0
+    assert (place / "none").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "told"),
+    [
+        ("{0}/A.csv", "uri_file", "Only the case of letters differs from '{0}/a.csv'"),
+        ("{0}/Sub/B.csv", "uri_file", "Only the case of letters differs from '{0}/sub/b.csv'"),
+        ("{0}/c.csv", "uri_file", "there is: a.csv, sub/."),
+        ("{0}/sub/deep/", "uri_folder", "there is: b.csv."),
+        ("{0}/a.csv", "uri_folder", "Use uri_file"),
+        ("{0}/sub", "uri_file", "Use uri_folder"),
+    ],
+)
+def test_what_is_not_there_is_said_with_what_is(
+    rooms: Rooms, below: str, tmp_path: Path, path: str, kind: str, told: str
+) -> None:
+    with pytest.raises(DataFailed) as failed:
+        fetch(rooms, tmp_path, short(path.format(below)), kind)
+    assert told.format(below) in failed.value.message
+    assert failed.value.code == (
+        "ScriptExecution.StreamAccess.Validation" if "Use " in told else "ScriptExecution.StreamAccess.NotFound"
+    )
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("azureml:nothing:1", "nothing"),
+        ("azureml://datastores/nowhere/paths/x", "nowhere"),
+        ("https://noaccount123.blob.core.windows.net/c/x", "noaccount123"),
+        ("https://contoso.queue.core.windows.net/c/x", "contoso.queue.core.windows.net"),
+        ("nonsense", "nonsense"),
+        (short("x/../y"), "has the part '.' or '..'"),
+        (short("..%2fy"), "was not found"),
+    ],
+)
+def test_a_place_that_is_none_is_named(rooms: Rooms, tmp_path: Path, uri: str, told: str) -> None:
+    with pytest.raises(DataFailed, match=told):
+        fetch(rooms, tmp_path, uri, "uri_file")
+
+
+@pytest.mark.parametrize("name", ["../out.txt", "a/../../out.txt", "./x", "a//b", "..", f"{'n' * 256}"])
+def test_names_of_blobs_never_lead_out_of_the_folder(rooms: Rooms, tmp_path: Path, name: str) -> None:
+    class Hostile:
+        """A container whose names no client of Azure's would send through untouched."""
+
+        url = "http://hostile"
+
+        def list_blobs(self, **_: object) -> list[Any]:
+            blob = rooms.blobs.upload_blob(uuid.uuid4().hex, b"x").get_blob_properties()
+            blob.name = f"f/{name}"
+            return [blob]
+
+    with pytest.raises(DataFailed, match="is no path below a folder|over 255 bytes"):
+        transfer.entries(Hostile(), "f")  # type: ignore[arg-type]
+    assert list(tmp_path.parent.glob("out.txt")) == []
+
+
+def test_a_file_that_is_a_folder_too_is_refused(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    rooms.blobs.upload_blob(f"{below}/sub", b"file")
+    with pytest.raises(DataFailed, match="'sub' is both a file and a folder"):
+        fetch(rooms, tmp_path, short(below))
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"jobInputType": "uri_table", "uri": "azureml:x:1"}, "no type of data"),
+        ({"jobInputType": "uri_file", "uri": "azureml:x:1", "mode": "Upload"}, "not one of its modes"),
+        ({"jobInputType": "uri_file"}, "has no URI"),
+        ({"jobInputType": "uri_file", "uri": "azureml:x:1", "pathOnCompute": "/data"}, "asks for the path /data"),
+        ({"jobInputType": "uri_folder", "uri": short("x"), "mode": "EvalMount"}, "is for an mltable"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(rooms: Rooms, tmp_path: Path, told: dict[str, str], why: str) -> None:
+    with pytest.raises(DataFailed, match=why):
+        rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
+
+
+# The cache
+
+
+def test_data_comes_down_once_for_ten_jobs(
+    rooms: Rooms, below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled: list[str] = []
+    fill = transfer._fill
+    monkeypatch.setattr(
+        transfer, "_fill", lambda client, one, draft: (filled.append(one.path), fill(client, one, draft))
+    )
+
+    async def ten() -> list[str]:
+        told = {"jobInputType": "uri_folder", "uri": short(below)}
+        inputs = [data.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path / str(n)) for n in range(10)]
+        return await asyncio.gather(*inputs)
+
+    places = rooms.run(ten())
+    assert sorted(filled) == ["a.csv", "sub/b.csv"]
+    assert {os.stat(f"{place}/a.csv").st_ino for place in places} == {os.stat(f"{places[0]}/a.csv").st_ino}
+    rooms.blobs.upload_blob(f"{below}/a.csv", b"new", overwrite=True)
+    assert (fetch(rooms, tmp_path / "new", short(below)) / "a.csv").read_bytes() == b"new"
+    assert Path(places[0], "a.csv").read_bytes() == b"a,b\n1,2\n"
+
+
+def test_a_job_that_changes_its_copy_changes_no_other(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    mine = fetch(rooms, tmp_path / "mine", short(below), mode="Download") / "a.csv"
+    mine.write_bytes(b"mine")
+    assert (fetch(rooms, tmp_path / "other", short(below), mode="Download") / "a.csv").read_bytes() == b"a,b\n1,2\n"
+    linked = fetch(rooms, tmp_path / "linked", short(below)) / "a.csv"
+    assert linked.stat().st_mode & 0o222 == 0
+    linked.chmod(0o644)  # a job that insists
+    linked.write_bytes(b"changed!")
+    assert (fetch(rooms, tmp_path / "later", short(below)) / "a.csv").read_bytes() == b"a,b\n1,2\n"
+
+
+def test_the_cache_forgets_what_was_used_longest_ago(tmp_path: Path) -> None:
+    cache = transfer.Cache(tmp_path, limit=25)
+    paths = [cache.file(f"key{n}", 10, 1.0, lambda draft: draft.write_bytes(b"x" * 10) and None) for n in range(4)]
+    assert [path.exists() for path in paths] == [False, False, True, True]
+
+
+# Read-write mounts
+
+
+def test_what_a_job_does_to_a_read_write_mount_is_written_back(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    told = {"jobInputType": "uri_folder", "uri": short(below), "mode": "ReadWriteMount"}
+    place = fetch(rooms, tmp_path, short(below), mode="ReadWriteMount")
+    untouched = rooms.blobs.get_blob_client(f"{below}/sub/b.csv").get_blob_properties().etag
+    (place / "new").mkdir()
+    (place / "new" / "c.csv").write_text("c")
+    (place / "a.csv").unlink()
+    rooms.run(data.return_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
+    assert set(rooms.blobs.list_blob_names(name_starts_with=f"{below}/")) == {
+        f"{below}/new/c.csv",
+        f"{below}/sub/b.csv",
+    }
+    assert rooms.blobs.get_blob_client(f"{below}/sub/b.csv").get_blob_properties().etag == untouched
+
+
+def test_a_file_mounted_to_be_written_is_written_back_and_a_download_is_not(
+    rooms: Rooms, below: str, tmp_path: Path
+) -> None:
+    for mode, expected in (("Download", b"a,b\n1,2\n"), ("ReadWriteMount", b"mine")):
+        told = {"jobInputType": "uri_file", "uri": short(f"{below}/a.csv"), "mode": mode}
+        fetch(rooms, tmp_path / mode, short(f"{below}/a.csv"), "uri_file", mode).write_bytes(b"mine")
+        rooms.run(data.return_input(rooms.cloud, rooms.workspace, "x", told, tmp_path / mode))
+        assert rooms.blobs.download_blob(f"{below}/a.csv").readall() == expected
+
+
+# MLTables
+
+
+def test_the_files_of_an_mltable_are_what_its_paths_name(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    rooms.blobs.upload_blob(f"{below}/c.txt", b"c")
+    table = [
+        "paths:",
+        "  - pattern: ./**/*.csv",
+        f"  - file: {short(f'{below}/c.txt')}",
+        "transformations:",
+        "  - take: 1",
+    ]
+    rooms.blobs.upload_blob(f"{below}/t/MLTable", "\n".join(table))
+    rooms.blobs.upload_blob(f"{below}/t/x.csv", b"x")
+    rooms.blobs.upload_blob(f"{below}/t/deep/y.csv", b"y")
+    rooms.blobs.upload_blob(f"{below}/t/deep/z.bin", b"z")
+    assert tree(fetch(rooms, tmp_path / "eval", short(f"{below}/t"), "mltable", "EvalMount")) == {
+        "x.csv",
+        "deep/y.csv",
+        "c.txt",
+    }
+    assert "MLTable" in tree(fetch(rooms, tmp_path / "as it is", short(f"{below}/t"), "mltable"))
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("paths:\n  - file: ../../x", "leads out"),
+        ("paths:\n  - table: x", "neither file:"),
+        ("rows: 1", "is no MLTable"),
+        ("paths:\n  - file: ./nothing.csv", "'file: nothing.csv' of .* was not found"),
+    ],
+)
+def test_an_mltable_that_names_nothing_is_refused(
+    rooms: Rooms, below: str, tmp_path: Path, table: str, told: str
+) -> None:
+    rooms.blobs.upload_blob(f"{below}/MLTable", table)
+    with pytest.raises(DataFailed, match=told):
+        fetch(rooms, tmp_path, short(below), "mltable", "EvalDownload")
+
+
+# The web
+
+
+@pytest.fixture
+def site() -> Iterator[tuple[str, list[str]]]:
+    """A web server with one file, and what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            found = self.path.startswith("/data/iris.csv")
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Length", "4")
+            self.send_header("ETag", '"1"')
+            self.end_headers()
+            self.wfile.write(b"iris")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_file_of_the_web(rooms: Rooms, tmp_path: Path, site: tuple[str, list[str]]) -> None:
+    url, asked = site
+    file = fetch(rooms, tmp_path / "1", f"{url}/data/iris.csv?raw=1", "uri_file")
+    assert (file.name, file.read_bytes(), asked) == ("iris.csv", b"iris", ["/data/iris.csv?raw=1"])
+    with pytest.raises(DataFailed, match="/nothing.csv' cannot be read: the server answered 404"):
+        fetch(rooms, tmp_path / "2", f"{url}/nothing.csv", "uri_file")
+    with pytest.raises(DataFailed, match="only a uri_file"):
+        fetch(rooms, tmp_path / "3", f"{url}/data/", "uri_folder")
+    with pytest.raises(DataFailed, match="Is there a network"):
+        fetch(rooms, tmp_path / "4", "http://127.0.0.1:9/x.csv", "uri_file")
+
+
+# Outputs
+
+
+def prepare(rooms: Rooms, folder: Path, kind: str = "uri_folder", **told: str) -> data.Output:
+    return rooms.run(
+        data.prepare_output(rooms.cloud, rooms.workspace, "job1", "y", {"jobOutputType": kind, **told}, folder)
+    )
+
+
+def store(rooms: Rooms, output: data.Output, *, succeeded: bool = True) -> int:
+    return rooms.run(data.store_output(rooms.cloud, rooms.workspace, output, succeeded=succeeded))
+
+
+@pytest.mark.parametrize("mode", ["ReadWriteMount", "Upload"])
+@pytest.mark.parametrize("kind", ["uri_folder", "mltable", "mlflow_model", "custom_model"])
+def test_an_output_folder_keeps_its_structure(rooms: Rooms, below: str, tmp_path: Path, mode: str, kind: str) -> None:
+    output = prepare(rooms, tmp_path, kind, mode=mode, uri=short(f"{below}/out"))
+    assert output.value == str(tmp_path / "y")
+    (tmp_path / "y" / "deep").mkdir()
+    (tmp_path / "y" / "empty").mkdir()
+    (tmp_path / "y" / "one.txt").write_text("1")
+    (tmp_path / "y" / "deep" / "zwei-ä.txt").write_text("2")
+    (tmp_path / "y" / "broken").symlink_to("nowhere")
+    assert store(rooms, output) == 2
+    names = set(rooms.blobs.list_blob_names(name_starts_with=f"{below}/out/"))
+    assert names == {f"{below}/out/one.txt", f"{below}/out/deep/zwei-ä.txt"}
+
+
+def test_an_output_has_azures_default_location(rooms: Rooms, tmp_path: Path) -> None:
+    output = prepare(rooms, tmp_path)
+    assert output.uri.endswith(
+        f"/workspaces/{rooms.workspace.name}/datastores/workspaceblobstore/paths/azureml/job1/y/"
+    )
+    assert output.mode == "ReadWriteMount"
+    assert store(rooms, output) == 0
+    Path(output.value, "f").write_text("1")
+    store(rooms, output)
+    assert rooms.blobs.get_blob_client("azureml/job1/y/f").exists()
+    named = prepare(
+        rooms, tmp_path, uri="azureml://datastores/${{default_datastore}}/paths/a/${{name}}/${{output_name}}"
+    )
+    assert named.uri == short("a/job1/y")
+
+
+def test_an_output_file_lies_where_its_path_says(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    output = prepare(rooms, tmp_path, "uri_file", uri=short(f"{below}/scores.csv"))
+    assert output.value == str(tmp_path / "y" / "scores.csv")
+    assert not Path(output.value).exists()
+    assert store(rooms, output) == 0
+    Path(output.value).write_text("1")
+    assert store(rooms, output) == 1
+    assert rooms.blobs.download_blob(f"{below}/scores.csv").readall() == b"1"
+    assert prepare(rooms, tmp_path, "uri_file").value == str(tmp_path / "y" / "y")
+
+
+def test_an_output_at_the_root_of_a_container_and_one_that_is_direct(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    output = prepare(rooms, tmp_path, uri="azureml://datastores/workspaceblobstore/paths/")
+    Path(output.value, f"{below}.txt").write_text("1")
+    store(rooms, output)
+    assert rooms.blobs.get_blob_client(f"{below}.txt").exists()
+    direct = prepare(rooms, tmp_path / "d", uri=short(below), mode="Direct")
+    assert (direct.value, direct.path) == (short(below), None)
+    assert store(rooms, direct) == 0
+
+
+def test_of_a_job_that_failed_what_was_to_be_uploaded_is_not(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    for mode, count in (("Upload", 0), ("ReadWriteMount", 1)):
+        output = prepare(rooms, tmp_path / mode, mode=mode, uri=short(f"{below}/{mode}"))
+        Path(output.value, "f").write_text("1")
+        assert store(rooms, output, succeeded=False) == count
+
+
+def test_files_of_all_sizes_arrive_whole_with_their_md5(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    output = prepare(rooms, tmp_path, uri=short(f"{below}/out"))
+    sizes = {"none": 0, "small": 10, "block": transfer.BLOCK, "more": transfer.BLOCK * 2 + 7}
+    for name, size in sizes.items():
+        Path(output.value, name).write_bytes(os.urandom(size))
+    assert store(rooms, output) == 4
+    place = fetch(rooms, tmp_path / "back", short(f"{below}/out"))
+    for name in sizes:
+        content = Path(output.value, name).read_bytes()
+        assert (place / name).read_bytes() == content
+        settings = rooms.blobs.get_blob_client(f"{below}/out/{name}").get_blob_properties().content_settings
+        assert bytes(settings.content_md5) == md5(content).digest()
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"uri": "azureml://datastores/nowhere/paths/x"}, "nowhere"),
+        ({"uri": "https://example.com/x"}, "on the web"),
+        ({"mode": "Download"}, "not one of its modes"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_job_runs(
+    rooms: Rooms, tmp_path: Path, told: dict[str, str], why: str
+) -> None:
+    with pytest.raises(DataFailed, match=why):
+        prepare(rooms, tmp_path, **told)
+
+
+def test_a_container_that_is_gone_fails_the_output_by_name(rooms: Rooms, tmp_path: Path) -> None:
+    output = prepare(rooms, tmp_path, uri=f"{rooms.url.rpartition('/')[0]}/gone/out")
+    Path(output.value, "f").write_text("1")
+    with pytest.raises(DataFailed, match="'y' could not be written to .*gone/out"):
+        store(rooms, output)
+
+
+def test_an_output_is_registered_as_a_version(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    output = prepare(rooms, tmp_path, uri=short(f"{below}/out"))
+    Path(output.value, "f").write_text("1")
+    store(rooms, output)
+
+    def register(version: str = "") -> str:
+        return rooms.run(data.register_output(rooms.cloud, rooms.workspace, "job1", output, below, version))
+
+    assert [register().rpartition("/")[2], register().rpartition("/")[2], register("v7").rpartition("/")[2]] == [
+        "1",
+        "2",
+        "v7",
+    ]
+    assert tree(fetch(rooms, tmp_path / "again", f"azureml:{below}:2")) == {"f"}
+    other = prepare(rooms, tmp_path, uri=short(f"{below}/other"))
+    with pytest.raises(DataFailed, match="'y' could not be registered"):
+        rooms.run(data.register_output(rooms.cloud, rooms.workspace, "job1", other, below, "v7"))
+
+
+# Code
+
+
+def test_a_snapshot_is_laid_out_for_each_job_apart(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    version = f"{rooms.workspace}/codes/{uuid.uuid4()}/versions/1"
+    rooms.put(version, {"properties": {"codeUri": f"{rooms.url}/{below}"}})
+    rooms.run(snapshot.lay_out(rooms.cloud, rooms.workspace, version, tmp_path))
+    assert tree(tmp_path) == {"a.csv", "sub/b.csv"}
+    assert os.access(tmp_path / "a.csv", os.X_OK)
+    (tmp_path / "a.csv").write_text("mine")
+    rooms.blobs.delete_blob(f"{below}/a.csv")
+    (tmp_path / "other").mkdir()
+    rooms.run(snapshot.lay_out(rooms.cloud, rooms.workspace, version, tmp_path / "other"))
+    assert (tmp_path / "other" / "a.csv").read_bytes() == b"a,b\n1,2\n"
+
+
+def test_code_that_is_not_there_is_named(rooms: Rooms, tmp_path: Path) -> None:
+    with pytest.raises(DataFailed, match="code was not found"):
+        rooms.run(snapshot.lay_out(rooms.cloud, rooms.workspace, f"{rooms.workspace}/codes/none/versions/1", tmp_path))
+    version = f"{rooms.workspace}/codes/{uuid.uuid4()}/versions/1"
+    rooms.put(version, {"properties": {"codeUri": f"{rooms.url}/nothing-here"}})
+    with pytest.raises(DataFailed, match="nothing was uploaded to '.*nothing-here'"):
+        rooms.run(snapshot.lay_out(rooms.cloud, rooms.workspace, version, tmp_path))
