@@ -131,18 +131,19 @@ def explain(error: Exception) -> RunnerError:
         if known:
             return known.kind(f"{known.cause} ({entra[0]})", details=[said], next=known.next)
         return CloudError(f"Entra refused the sign-in ({entra[0]}).", details=[said], next=SIGN_IN)
+    answered = isinstance(error, azure.HttpResponseError) and error.response is not None
+    if not answered and _unreachable(error):
+        return CloudError(
+            "Azure could not be reached.",
+            details=[_words(str(error))],
+            next="check network and proxy; aml doctor says more",
+        )
     if isinstance(error, azure.ClientAuthenticationError) and error.response is None:  # azure-identity's own
         words = _words(str(error))
         next = "install the Azure CLI, then az login" if "not found on path" in words else SIGN_IN
         return Mistake("There is no sign-in.", details=[words], next=next)
     if isinstance(error, azure.HttpResponseError):
         return _of_answer(error)
-    if isinstance(error, azure.ServiceRequestError | azure.ServiceResponseError) or _is_transport(error):
-        return CloudError(
-            "Azure could not be reached.",
-            details=[_words(str(error))],
-            next="check network and proxy; aml doctor says more",
-        )
     module = type(error).__module__
     if module.startswith("azure.ai.ml") or module.startswith("marshmallow"):
         return _of_sdk(error)
@@ -203,8 +204,17 @@ def _of_sdk(error: Exception) -> RunnerError:
     return kind(_words(str(getattr(error, "message", None) or error)) or type(error).__name__)
 
 
-def _is_transport(error: Exception) -> bool:
-    return type(error).__module__.split(".")[0] in ("requests", "urllib3")
+def _unreachable(error: BaseException | None) -> bool:
+    """Whether no answer came at all; azure-identity wraps that in an error of its own."""
+    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
+    while error is not None:
+        if isinstance(error, ServiceRequestError | ServiceResponseError):
+            return True
+        if type(error).__module__.split(".")[0] in ("requests", "urllib3"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _words(text: str) -> str:

@@ -21,6 +21,16 @@ from runner.errors import CloudError, Mistake, RunnerError
 COMMANDS: dict[str, tuple[str, str]] = {
     "local": ("runner.commands.local", "Azure on this machine: up, down, status, env, logs, reset."),
     "experiment": ("runner.commands.experiment", "Run the ad hoc experiment on data in the datastore."),
+    "validate": (
+        "runner.commands.validate",
+        "Compare the conda file, the registered environment and this interpreter.",
+    ),
+    "jobs": ("runner.commands.jobs", "List, show, follow, cancel, download, archive jobs."),
+    "data": ("runner.commands.data", "Put files into the datastore, and see what lies there."),
+    "doctor": (
+        "runner.commands.doctor",
+        "Look for what would fail later: settings, sign-in, roles, names, quota, pins.",
+    ),
     "settings": ("runner.commands.settings", "Show what was resolved, and from where; write a .env."),
 }
 INTERRUPTED = 130  # what shells report for Ctrl-C

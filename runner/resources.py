@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner import conda, names, settings, talk
-from runner.conda import Difference
+from runner.conda import Difference, Package
 from runner.config import Read
 from runner.errors import CloudError, Mistake
 from runner.polling import Poller
 from runner.progress import Progress
+from runner.rest import ARM
 
 if TYPE_CHECKING:
     from runner.workspace import Workspace
@@ -30,16 +31,20 @@ def find_environment(workspace: Workspace) -> Any | None:
         return None
 
 
-def environment_differences(registered: Any, config: Read) -> list[Difference]:
-    """What the registered environment has otherwise than the configuration: packages, and the image."""
+def registered_packages(registered: Any) -> dict[str, Package]:
     content: Mapping[str, Any] = registered.conda_file or {"dependencies": []}
-    there = conda.packages(content, f"the registered environment {registered.name}:{registered.version}")
-    here = conda.packages(conda.read(config.conda_file), f"'{config.conda_file}'")
-    found = conda.differences(here, registered=there)
+    return conda.packages(content, f"the registered environment {registered.name}:{registered.version}")
+
+
+def image_difference(registered: Any, config: Read) -> list[Difference]:
     image = config.config.environment.image
-    if (registered.image or "") != image:
-        found.insert(0, Difference("(image)", image, registered.image or None))
-    return found
+    return [] if (registered.image or "") == image else [Difference("(image)", image, registered.image or None)]
+
+
+def environment_differences(registered: Any, config: Read) -> list[Difference]:
+    """What the registered environment has otherwise than the configuration: the image, and packages."""
+    here = conda.packages(conda.read(config.conda_file), f"'{config.conda_file}'")
+    return [*image_difference(registered, config), *conda.differences(here, registered=registered_packages(registered))]
 
 
 def look_at_environment(workspace: Workspace, config: Read) -> bool:
@@ -99,19 +104,40 @@ def look_at_compute(workspace: Workspace, config: Read) -> bool:
     return True
 
 
-def sizes(workspace: Workspace) -> dict[str, Any]:
-    """The VM sizes of the workspace's region, by name."""
-    return {str(size.name): size for size in workspace.client.compute.list_sizes()}
+def sizes(workspace: Workspace) -> dict[str, dict[str, Any]] | None:
+    """The VM sizes of the workspace's region, by name; ``None`` when this sign-in may not ask: they belong to the subscription.
+
+    https://learn.microsoft.com/rest/api/azureml/virtual-machine-sizes/list
+    """
+    found = of_location(workspace, "vmSizes")
+    return None if found is None else {str(size["name"]): size for size in found}
+
+
+def of_location(workspace: Workspace, list_name: str) -> list[dict[str, Any]] | None:
+    """A list that Azure ML keeps for a subscription's region (``vmSizes``, ``usages``); ``None`` when it may not be asked for."""
+    from azure.core.exceptions import HttpResponseError
+
+    region = str(workspace.resource.location).replace(" ", "").lower()
+    scope = (
+        f"{ARM}/subscriptions/{workspace.settings[settings.SUBSCRIPTION]}/providers/Microsoft.MachineLearningServices"
+    )
+    try:
+        return list(workspace.rest.pages(f"{scope}/locations/{region}/{list_name}", **{"api-version": "2024-10-01"}))
+    except HttpResponseError as error:
+        if error.status_code in (401, 403, 501):
+            return None
+        raise
 
 
 def check_size(workspace: Workspace, config: Read) -> None:
     """Make sure that a cluster of the configuration's size can be made; raises ``Mistake`` with the near ones."""
     size, there = config.config.compute.size, sizes(workspace)
-    if size.lower() not in {name.lower() for name in there}:
-        raise Mistake(
-            f"There is no VM size '{size}' in region {workspace.resource.location}. {names.near(size, there)}",
-            next=f"correct compute.size in {config.file.name}, or --set compute.size={(names.nearest(size, there) or ['NAME'])[0]}",
-        )
+    if there is None or size.lower() in {name.lower() for name in there}:
+        return
+    raise Mistake(
+        f"There is no VM size '{size}' in region {workspace.resource.location}. {names.near(size, there)}",
+        next=f"correct compute.size in {config.file.name}, or --set compute.size={(names.nearest(size, there) or ['NAME'])[0]}",
+    )
 
 
 def make_compute(workspace: Workspace, config: Read) -> None:

@@ -1,0 +1,129 @@
+"""The workspace's jobs: one by its name, the latest ones, cancelling, downloading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import names, talk
+from runner.errors import Mistake
+from runner.following import ENDED
+from runner.polling import Poller
+from runner.progress import Progress
+from runner.report import outputs_of
+
+if TYPE_CHECKING:
+    from runner.workspace import Workspace
+
+NEAR = 100  # jobs looked at for near names of one that is missing
+
+
+def get(workspace: Workspace, name: str) -> Any:
+    """The job called ``name``; raises ``Mistake`` with the near names when there is none."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    check_name(name)
+    try:
+        return workspace.client.jobs.get(name)
+    except ResourceNotFoundError:
+        workspace.check()
+        there = [str(job.name) for job in latest(workspace, NEAR)]
+        raise Mistake(
+            f"There is no job '{name}' in workspace '{workspace.client.workspace_name}'. {names.near(name, there)}",
+            next=f"aml jobs list{workspace.settings.flags}",
+        ) from None
+
+
+def check_name(name: str) -> None:
+    """A job's name stands in addresses and is the folder of a download: it is checked before it is used."""
+    if not names.ASSET.fits(name):
+        raise Mistake(f"'{name}' is not a job's name: {names.ASSET.words}.")
+
+
+def latest(workspace: Workspace, most: int, *, parent: str | None = None, archived: bool = False) -> Iterator[Any]:
+    """The latest jobs first; ``parent`` asks for the steps of a pipeline job, ``archived`` also for what was put away."""
+    from azure.ai.ml.constants import ListViewType
+
+    if parent is not None:
+        get(workspace, parent)
+    view = ListViewType.ALL if archived else ListViewType.ACTIVE_ONLY
+    return islice(workspace.client.jobs.list(parent_job_name=parent, list_view_type=view), most)
+
+
+def described(job: Any) -> dict[str, Any]:
+    """What people want to know of a job, under names of Azure ML's YAML."""
+    created = getattr(job.creation_context, "created_at", None)
+    return {
+        "name": job.name,
+        "display_name": job.display_name,
+        "type": job.type,
+        "status": job.status,
+        "experiment_name": job.experiment_name,
+        "description": job.description,
+        "compute": _last(getattr(job, "compute", None)),
+        "environment": getattr(job, "environment", None),
+        "created": created.isoformat(timespec="seconds") if created else None,
+        "created_by": getattr(job.creation_context, "created_by", None),
+        "tags": dict(job.tags or {}),
+        "studio": job.studio_url,
+        "inputs": {name: _value(given) for name, given in (getattr(job, "inputs", None) or {}).items()},
+        "outputs": outputs_of(job),
+    }
+
+
+def cancel(workspace: Workspace, name: str, *, wait: bool = True) -> str:
+    """Ask for the job's end and, with ``wait``, wait for it; its status then. An ended job is left as it is."""
+    job = get(workspace, name)
+    if job.status in ENDED:
+        return str(job.status)
+    workspace.client.jobs.begin_cancel(name)
+    status = "CancelRequested"
+    with Progress() as progress:
+        for elapsed in Poller() if wait else ():
+            status = str(workspace.client.jobs.get(name).status)
+            if status in ENDED:
+                break
+            progress.at(f"{name} · {status}", elapsed)
+    return status
+
+
+def download(workspace: Workspace, name: str, folder: Path, output: str | None = None) -> None:
+    """The job's logs and outputs below ``folder``, or one output alone; raises ``Mistake`` for a job that has not ended.
+
+    An output that is a datastore's root is fetched only by its name: it may be all of the datastore.
+    """
+    job = get(workspace, name)
+    if job.status not in ENDED:
+        raise Mistake(
+            f"Job '{name}' is {job.status}; its outputs can be fetched when it has ended.",
+            next=f"aml jobs logs --follow {name}{workspace.settings.flags}",
+        )
+    outputs = outputs_of(job)
+    if output is not None:
+        if output not in outputs:
+            raise Mistake(f"Job '{name}' has no output '{output}'. {names.near(output, outputs)}")
+        workspace.client.jobs.download(
+            name, download_path=folder, output_name="default" if output == "artifacts" else output
+        )
+        return
+    workspace.client.jobs.download(name, download_path=folder)
+    for one, where in outputs.items():
+        if one == "artifacts":
+            continue
+        if re.search(r"/paths/?$", where):
+            talk.say(
+                f"note: output {one} is the root of its datastore and is not fetched unless asked for: --output {one}"
+            )
+            continue
+        workspace.client.jobs.download(name, download_path=folder, output_name=one)
+
+
+def _value(given: Any) -> Any:
+    return getattr(given, "path", None) or getattr(given, "_data", given)
+
+
+def _last(id: Any) -> Any:
+    return id.rsplit("/", 1)[-1] if isinstance(id, str) else id

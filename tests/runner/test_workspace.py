@@ -1,0 +1,81 @@
+"""The target, and every way in which it is not there: asked of the emulator by the real clients."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from emulator import Emulator
+from runner import settings
+from tests.runner.conftest import Aml, put
+
+OTHER = "00000000-0000-0000-0000-000000000009"
+
+
+@pytest.fixture
+def target(azure: Emulator, group: str, unset: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    values = {
+        settings.SUBSCRIPTION: azure.settings.subscription,
+        settings.GROUP: group.rpartition("/")[2],
+        settings.WORKSPACE: "mlw-nobody",
+        settings.DATASTORE: "flatfilestorage",
+    }
+    put(monkeypatch, values)
+    return values
+
+
+def test_a_wrong_subscription_names_those_there_are(
+    aml: Aml, target: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(settings.SUBSCRIPTION, OTHER)
+    said = aml("jobs", "list")
+    assert said.code == 1 and said.out == ""
+    assert f"no subscription '{OTHER}'" in said.err and target[settings.SUBSCRIPTION] in said.err, said.err
+
+
+def test_a_wrong_group_names_the_near_one(aml: Aml, target: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.GROUP, target[settings.GROUP] + "x")
+    said = aml("jobs", "list")
+    assert said.code == 1 and f"Did you mean '{target[settings.GROUP]}'" in said.err, said.err
+
+
+def test_a_wrong_workspace_is_named(aml: Aml, target: dict[str, str]) -> None:
+    said = aml("jobs", "list")
+    assert said.code == 1 and "There is no workspace 'mlw-nobody'" in said.err, said.err
+
+
+def test_a_wrong_key_is_explained_without_a_traceback(
+    aml: Aml, target: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "wrong")
+    said = aml("jobs", "list")
+    assert said.code == 1 and "key is wrong. (AADSTS7000215)" in said.err and "AZURE_CLIENT_SECRET" in said.err
+    assert "Traceback" not in said.err and len(said.err.splitlines()) < 8, said.err
+
+
+def test_a_laptop_without_a_sign_in_is_told_so(
+    aml: Aml, target: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", "/nowhere")
+    said = aml("jobs", "list")
+    assert said.code == 1 and "There is no sign-in." in said.err and "az login" in said.err, said.err
+
+
+def test_an_emulator_that_was_killed_is_told(aml: Aml, target: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    said = aml("jobs", "list")
+    assert said.code == 2 and "Azure could not be reached." in said.err and "127.0.0.1" in said.err, said.err
+
+
+def test_doctor_stops_where_the_ground_is_missing(aml: Aml, target: dict[str, str]) -> None:
+    said = aml("doctor", "--json")
+    findings = {finding["check"]: finding for finding in said.json}
+    assert said.code == 1
+    assert findings["sign-in"]["level"] == "ok" and "AZURE_CLIENT_SECRET" in findings["sign-in"]["text"]
+    assert findings["target"]["level"] == "FAILED" and "mlw-nobody" in findings["target"]["text"]
+    assert not {"roles", "tracking", "datastore"} & set(findings)
+    assert re.search(r"azure-ai-ml 1\.\d+", findings["packages"]["text"])
