@@ -9,14 +9,12 @@ body. What is stored is the body; what is sent is ``render(document)``.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
 
-from emulator import namespaces
+from emulator import locks, managed_identities, namespaces, tags
+from emulator.envelope import number, page, render, system_data, timestamp
 from emulator.errors import AzureError, NotEmulated, bad_request, conflict, group_not_found, invalid_content, not_found
 from emulator.http import Call, Reply
 from emulator.ids import ResourceId
@@ -29,10 +27,10 @@ from emulator.store import Document, Reader, Transaction
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
-__all__ = ["Kind", "NameRule"]  # part of this module's interface; the rest are its own names
+# Part of this module's interface, from the modules below it.
+__all__ = ["Kind", "NameRule", "number", "page", "render", "system_data", "timestamp"]
 
 GROUP_TYPE = "Microsoft.Resources/resourceGroups"
-PAGE = 1000  # resources in one answer, where the client does not say
 
 
 class Changed(Exception):
@@ -115,6 +113,7 @@ async def delete(call: Call, kind: Kind, id: ResourceId) -> Reply:
     if old is None:
         return Reply(204)
     _preconditions(call, old)
+    locks.check(call.cloud.store, str(id), "delete")
     if kind.deleting is not None:
         await kind.deleting(call, old)
     operation = Operation.new(call, str(id)) if kind.long else None
@@ -161,6 +160,7 @@ async def _write(
         old = store.get(key)
         _check_container(store, id, "write")
         _preconditions(call, old)
+        locks.check(store, key, "write")
         sent = body_from(old)
         body = await _checked(call, kind, id, sent, old)
         operation = Operation.new(call, key) if kind.long else None
@@ -177,6 +177,8 @@ async def _write(
             _check_container(tx, id, "write")
             if operation is not None:
                 operation.write(tx, "Succeeded")
+            for path, type in kind.companions if old is None else ():
+                tx.put(f"{key}/{path}", type, {"properties": {}}, parent=key, by=author(call))
             return tx.put(key, kind.type, body, parent=_parent(id), by=author(call))
 
         try:
@@ -187,7 +189,7 @@ async def _write(
     if kind.created is not None:
         await kind.created(call, document, old)
     headers = {"ETag": f'"{document.etag}"', **(operation.headers if operation is not None else {})}
-    return Reply(200 if old else 201, render(call.cloud, document), headers)
+    return Reply(200 if old else kind.creates, render(call.cloud, document), headers)
 
 
 async def _checked(
@@ -198,10 +200,12 @@ async def _checked(
         if body.get(name) is not None and not isinstance(body[name], wanted):
             raise invalid_content(f"The property '{name}' must be a JSON {'object' if wanted is dict else 'string'}.")
     body = {name: value for name, value in body.items() if name not in ("id", "name", "type", "etag", "systemData")}
-    check_tags(body.get("tags"))
+    tags.check(body.get("tags"))
     if kind.tracked:
         body["location"] = _location(call, kind, id, body, old)
         body["tags"] = body.get("tags") or {}
+    if body.get("identity"):
+        body["identity"] = managed_identities.assign(call, body["identity"], old)
     if kind.check is not None:
         body = await kind.check(call, id, body, old)
     return body
@@ -255,95 +259,6 @@ def group(store: Reader, subscription: str, name: str) -> Document:
     return document
 
 
-def render(cloud: Cloud, document: Document, kind: Kind | None = None) -> dict[str, Any]:
-    """The resource as a client sees it."""
-    kind = kind or cloud.kinds.of(document)
-    body = document.body
-    properties = dict(body.get("properties") or {})
-    if kind.render is not None:
-        computed = kind.render(cloud, document)
-        body = {**body, **{name: value for name, value in computed.items() if name != "properties"}}
-        properties.update(computed.get("properties", {}))
-    if kind.state:
-        properties.setdefault("provisioningState", "Succeeded")
-    return {
-        "id": document.id,
-        "name": document.name,
-        "type": kind.type,
-        **{name: value for name, value in body.items() if name not in ("properties", "run")},
-        "etag": f'"{document.etag}"',
-        "properties": properties,
-        "systemData": system_data(document),
-    }
-
-
-def system_data(document: Document) -> dict[str, Any]:
-    """https://learn.microsoft.com/rest/api/azureml/workspaces/get#systemdata"""
-    return {
-        "createdAt": timestamp(document.created),
-        "createdBy": document.author,
-        "createdByType": "Application",
-        "lastModifiedAt": timestamp(document.changed),
-        "lastModifiedBy": document.editor,
-        "lastModifiedByType": "Application",
-    }
-
-
-def page(
-    call: Call,
-    documents: Sequence[Document],
-    render_one: Callable[[Cloud, Document], dict[str, Any]] | None = None,
-    *,
-    size: int = PAGE,
-) -> Reply:
-    """One page of ``documents``, by ``$top``, ``$skip`` and the ``$skipToken`` of the ``nextLink`` that was given before."""
-    top, skip = number(call, "$top"), number(call, "$skipToken", number(call, "$skip", 0))
-    assert skip is not None, "A default was given."
-    count = min(size, top) if top is not None else size
-    chosen = documents[skip : skip + count]
-    body: dict[str, Any] = {"value": [(render_one or render)(call.cloud, document) for document in chosen]}
-    following = skip + len(chosen)
-    # With $top ARM's own lists end there; Azure ML's take it for the size of a page. A link is right for both.
-    if chosen and following < len(documents):
-        body["nextLink"] = next_link(call, following)
-    return Reply(body=body)
-
-
-def next_link(call: Call, skip: int) -> str:
-    kept = [(name, value) for name, value in call.query.items() if name.lower() not in ("$skip", "$skiptoken")]
-    return f"https://{call.host}{quote(call.path)}?{urlencode([*kept, ('$skipToken', str(skip))])}"
-
-
-def number(call: Call, name: str, default: int | None = None) -> int | None:
-    """A query option that is a count."""
-    text = call.option(name)
-    if text is None or text == "":
-        return default
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise bad_request(
-            "InvalidQueryParameterValue", f"The value '{text}' of the query parameter '{name}' is not a count."
-        )
-    return int(text)
-
-
-def check_tags(tags: Any) -> None:
-    """https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations"""
-    if tags is None:
-        return
-    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
-        raise invalid_content("The tags must be a JSON object whose values are strings.", target="tags")
-    if len(tags) > 50:
-        raise bad_request("InvalidTags", f"A resource can have at most 50 tags; {len(tags)} were given.")
-    for name, value in tags.items():
-        if not 0 < len(name) <= 512 or re.search(r"[<>%&\\?/]", name):
-            raise bad_request(
-                "InvalidTagNameCharacters",
-                f"The tag name '{name}' is invalid: it must have 1 to 512 characters and none of <>%&\\?/.",
-            )
-        if len(value) > 256:
-            raise bad_request("InvalidTagValueLength", f"The value of the tag '{name}' is longer than 256 characters.")
-
-
 def merge(old: Any, new: Any) -> Any:
     """A JSON merge patch."""
     if not isinstance(old, dict) or not isinstance(new, dict):
@@ -359,10 +274,6 @@ def merge(old: Any, new: Any) -> Any:
 
 def author(call: Call) -> str:
     return call.principal.client_id if call.principal else ""
-
-
-def timestamp(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 # The parts of a path

@@ -249,6 +249,7 @@ class Http(HttpToolsProtocol):
         self._connected = False
         self._early = b""
         self._head: int | None = None  # bytes so far of a head that is not complete
+        self._chunk = 0  # bytes of the latest read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -262,6 +263,7 @@ class Http(HttpToolsProtocol):
         if not self._connected:  # the handshake's last bytes brought the first of the request along
             self._early += data
             return
+        self._chunk = len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -280,6 +282,9 @@ class Http(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if (self._head or 0) + self._chunk > HEAD_LIMIT:  # perhaps: what came with it may be of the body
+            if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_LIMIT:
+                raise ValueError("The request's head is too large.")
         self._head = None
         super().on_headers_complete()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator import arm, namespaces
+from emulator import arm, locks, namespaces, tags
 from emulator.errors import bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
 from emulator.identity import ARM
@@ -106,6 +106,7 @@ async def list_groups(call: Call) -> Reply:
 
 async def delete(call: Call) -> Reply:
     document = _get(call)
+    locks.check(call.cloud.store, document.id, "delete")
 
     def mark(tx: Transaction) -> None:
         now = arm.group(tx, call.params["subscription"], call.params["group"])
@@ -146,7 +147,7 @@ def _content(body: dict[str, Any]) -> dict[str, Any]:
     for name in ("location", "managedBy"):
         if body.get(name) is not None and not isinstance(body[name], str):
             raise invalid_content(f"The property '{name}' must be a JSON string.", target=name)
-    arm.check_tags(body.get("tags"))
+    tags.check(body.get("tags"))
     return body
 
 

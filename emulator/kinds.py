@@ -73,6 +73,10 @@ class Kind:
     delete: Handler | None = None
     list: Handler | None = None
     verbs: frozenset[str] = VERBS
+    companions: tuple[tuple[str, str], ...] = ()
+    """Children that come into being with it, by their path below it and their type: ``("blobServices/default", …)``."""
+    creates: int = 201
+    """The status of a PUT that made something; some providers know only 200."""
     state: bool = True
     """Whether ``properties.provisioningState`` is part of the answer."""
 

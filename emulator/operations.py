@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 TYPE = "emulator/operations"
+QUICK = 1.0  # seconds that the answer waits for the work
 KEPT = 86400.0  # seconds that the status of a finished operation can be asked for
 
 
@@ -53,6 +54,8 @@ class Operations:
         task = asyncio.create_task(self._run(operation, work))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        # Quick work is done by the first time that the client asks; it would wait a second for the next.
+        await asyncio.wait([task], timeout=QUICK)
         return operation
 
     async def _run(self, operation: Operation, work: Awaitable[None]) -> None:
