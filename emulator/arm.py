@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from emulator import locks, managed_identities, namespaces, tags
+from emulator import locks, managed_identities, namespaces
 from emulator.envelope import number, page, render, system_data, timestamp
 from emulator.errors import AzureError, NotEmulated, bad_request, conflict, group_not_found, invalid_content, not_found
 from emulator.http import Call, Reply
@@ -23,12 +23,13 @@ from emulator.identity import ARM
 from emulator.operations import Operation
 from emulator.routes import Route
 from emulator.store import Document, Reader, Transaction
+from emulator.tags import check as check_tags
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 # Part of this module's interface, from the modules below it.
-__all__ = ["Kind", "NameRule", "number", "page", "render", "system_data", "timestamp"]
+__all__ = ["Kind", "NameRule", "check_tags", "number", "page", "render", "system_data", "timestamp"]
 
 GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 
@@ -200,7 +201,7 @@ async def _checked(
         if body.get(name) is not None and not isinstance(body[name], wanted):
             raise invalid_content(f"The property '{name}' must be a JSON {'object' if wanted is dict else 'string'}.")
     body = {name: value for name, value in body.items() if name not in ("id", "name", "type", "etag", "systemData")}
-    tags.check(body.get("tags"))
+    check_tags(body.get("tags"))
     if kind.tracked:
         body["location"] = _location(call, kind, id, body, old)
         body["tags"] = body.get("tags") or {}

@@ -105,6 +105,17 @@ class Blobs:
         if status != 201 and code != "ContainerAlreadyExists":
             raise AzureError(status, code, f"The container '{container}' of '{account}' could not be made.")
 
+    async def remove_container(self, account: str, container: str) -> None:
+        """The container and what is in it; nothing where it is not there."""
+        status, code = await self.gate.own("DELETE", account, f"/{quote(container)}?restype=container")
+        if status != 202 and code != "ContainerNotFound":
+            raise AzureError(status, code, f"The container '{container}' of '{account}' could not be removed.")
+
+    async def containers(self, account: str) -> list[str]:
+        """The names of the account's containers. Raises ``ResourceNotFound`` (404)."""
+        self.keys(account)
+        return await self.gate.containers(account)
+
     def container(self, account: str, container: str) -> ContainerClient:
         """A client of the emulator's own, straight to Azurite, for threads. Good for as long as this emulator runs."""
         from azure.storage.blob import ContainerClient

@@ -221,6 +221,7 @@ async def _check_container(call: Call, id: ResourceId, body: dict[str, Any], old
         raise bad_request(
             "InvalidMetadata", "The metadata of a container must be strings.", target="properties.metadata"
         )
+    await call.cloud.blobs.ensure_container(id.names[0], id.name)
     return {"properties": {**(body.get("properties") or {}), "publicAccess": access, "metadata": metadata}}
 
 
