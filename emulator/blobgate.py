@@ -326,7 +326,9 @@ async def refuse(error: AzureError, request: Request, send: Send) -> None:
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
     message = f"{error.message}\nRequestId:{identifier}\nTime:{now}"
     details = "".join(
-        f"<{name}>{escape(str(value))}</{name}>" for detail in error.details for name, value in detail.items()
+        f"<{name}>{escape(blobrules.CONTROL.sub('?', str(value)))}</{name}>"
+        for detail in error.details
+        for name, value in detail.items()
     )
     body = (
         '<?xml version="1.0" encoding="utf-8"?>'

@@ -1,6 +1,7 @@
 """A small HTTP/1.1 client for one server on loopback: streams both ways, keeps connections, holds no body in memory.
 
-Knows nothing of what is sent through it. It is the gate's own because the general clients cost more than the server behind it
+Knows nothing of what is sent through it. It is not a general client because those read an answer only after the request's last
+byte, end a body that breaks off as if it were whole, or write the head anew; and it costs no more than they do
 (``benchmarks/blob_throughput.py``).
 """
 

@@ -6,8 +6,10 @@ import base64
 import json
 import os
 import secrets
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +28,20 @@ ACCOUNTS = ("first", "second")
 class Storage:
     """``service()`` is an unmodified client of the account ``first``, through the gateway."""
 
-    def __init__(self, emulator: Emulator, keys: Mapping[str, str]) -> None:
+    def __init__(self, emulator: Emulator, keys: Mapping[str, str], patch: pytest.MonkeyPatch) -> None:
         self.emulator = emulator
+        self._patch = patch
         self.home = emulator.home
         self.keys = keys
 
-    @property
+    @cached_property
     def identity(self) -> Identity:
         """The emulator's own, read from its folder: to make tokens that it never would."""
         return Identity(self.home)
+
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.home.bundle))
 
     def url(self, account: str = "first") -> str:
         return f"https://{account}.blob.core.windows.net"
@@ -45,12 +52,30 @@ class Storage:
         )
 
     def token(self) -> str:
+        """A good one, of an hour."""
         return self.identity.token(STORAGE[0])
+
+    def use(self) -> None:
+        """Point this process's environment at the emulator."""
+        for name, value in self.emulator.environment().items():
+            self._patch.setenv(name, value)
+
+    def kill(self) -> None:
+        """SIGKILL the emulator, and nothing else."""
+        process = self.emulator._process
+        assert process is not None and process.stdin is not None, "It was started here."
+        process.kill()
+        process.wait()
+        process.stdin.close()
+
+    def restart(self) -> None:
+        self.emulator.start()
+        self.use()
 
     def azurite(self) -> psutil.Process:
         """The process that serves blobs now."""
         gateway = psutil.Process(self.emulator._must_run().pid)
-        return next(child for child in gateway.children() if "main.js" in " ".join(child.cmdline()))
+        return next(child for child in gateway.children() if any(word.endswith("main.js") for word in child.cmdline()))
 
 
 class Fixed:
@@ -75,6 +100,6 @@ def storage_at(folder: Path) -> Iterator[Storage]:
     with Emulator(folder, port=0) as emulator, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("AZURE_", "AML_", "MLFLOW_"))]:
             patch.delenv(name)
-        for name, value in emulator.environment().items():
-            patch.setenv(name, value)
-        yield Storage(emulator, keys)
+        storage = Storage(emulator, keys, patch)
+        storage.use()
+        yield storage

@@ -8,7 +8,6 @@ import hmac
 import http.client
 import os
 import socket
-import ssl
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -443,14 +442,13 @@ class Line:
         plain = socket.create_connection(("127.0.0.1", storage.emulator.port), timeout=30)
         plain.sendall(f"CONNECT {host}:443 HTTP/1.1\r\n\r\n".encode())
         assert b" 200 " in plain.recv(4096)
-        context = ssl.create_default_context(cafile=str(storage.home.bundle))
-        self._socket = context.wrap_socket(plain, server_hostname=host)
+        self._socket = storage.trust.wrap_socket(plain, server_hostname=host)
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
-    def answer(self) -> http.client.HTTPResponse:
-        answer = http.client.HTTPResponse(self._socket)
+    def answer(self, method: str = "GET") -> http.client.HTTPResponse:
+        answer = http.client.HTTPResponse(self._socket, method=method)
         answer.begin()
         return answer
 
