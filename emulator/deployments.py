@@ -7,10 +7,12 @@ https://learn.microsoft.com/azure/azure-resource-manager/templates/syntax, …/r
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,7 +32,7 @@ NAME = NameRule(
     "The deployment name '{name}' is invalid. It must have 1 to 64 letters, digits, '.', '_', '-', '(' or ')'.",
     "InvalidDeploymentName",
 )
-LIMIT = 4 * 1024 * 1024  # bytes of a template with its parameters
+QUICK = 10.0  # seconds for which an answer waits for the deployment's end
 # In a resource of a template, what is the deployment's and not the body's.
 OURS = (
     "type",
@@ -69,7 +71,7 @@ class Resource:
 
 
 async def put(call: Call) -> Reply:
-    """Check the template, then carry it out while the client polls."""
+    """Check the template, then carry it out. What is quick is done when it is answered, and needs no polling."""
     id = ResourceId.parse(call.params["id"])
     NAME.check(id.name)
     arm.group(call.cloud.store, id.subscription, id.group)
@@ -90,8 +92,11 @@ async def put(call: Call) -> Reply:
     work = _Work(call, id, properties)
     await work.record("Running")
     operation = await call.cloud.operations.begin(call, str(id), work.run())
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(work.ended.wait(), QUICK)
     document = arm.get(call, id)
-    return Reply(200 if running else 201, arm.render(call.cloud, document), operation.headers)
+    succeeded = document.body["properties"]["provisioningState"] == "Succeeded"
+    return Reply(200 if running else 201, arm.render(call.cloud, document), {} if succeeded else operation.headers)
 
 
 class _Work:
@@ -102,7 +107,7 @@ class _Work:
             raise invalid("The template's deployments are nested too deeply.")
         self._call, self._id, self._depth = call, id, depth
         self._started = time.time()
-        self._done: dict[str, dict[str, Any]] = {}
+        self.ended = asyncio.Event()
         self._operations: list[dict[str, Any]] = []
         template = properties.get("template")
         if not isinstance(template, dict):
@@ -279,6 +284,12 @@ class _Work:
 
     async def run(self) -> None:
         try:
+            await self._run()
+        finally:
+            self.ended.set()
+
+    async def _run(self) -> None:
+        try:
             await self._deploy()
         except AzureError as error:
             await self.record("Failed", error)
@@ -408,7 +419,7 @@ def _id(scope: str, parts: list[str]) -> str:
 
 async def list_operations(call: Call) -> Reply:
     namespaces.check_subscription(call.cloud, call.params["subscription"])
-    document = arm.get(call, call.path.rsplit("/operations", 1)[0])
+    document = arm.get(call, AT.format(**call.params))
     value = [
         {"id": f"{document.id}/operations/{one['operationId']}", **one} for one in document.body["run"]["operations"]
     ]
@@ -434,7 +445,9 @@ async def validate(call: Call) -> Reply:
 
 KINDS = (Kind(TYPE, name=NAME, put=put, verbs=frozenset({"GET", "HEAD", "PUT", "DELETE", "LIST"})),)
 AT = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Resources/deployments/{name}"
+OLD = "/subscriptions/{subscription}/resourceGroups/{group}/deployments/{name}"
 ROUTES = (
     Route("management.azure.com", "GET", f"{AT}/operations", list_operations, ARM),
+    Route("management.azure.com", "GET", f"{OLD}/operations", list_operations, ARM),
     Route("management.azure.com", "POST", f"{AT}/validate", validate, ARM),
 )

@@ -18,7 +18,7 @@ from emulator.errors import AzureError, NotEmulated, bad_request, conflict, inva
 from emulator.http import Call, Reply
 from emulator.ids import ResourceId
 from emulator.kinds import Kind
-from emulator.machinelearning import checks, identities, names, vm_sizes
+from emulator.machinelearning import checks, names, vm_sizes
 from emulator.store import Document
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
         "tags": body.get("tags") or {},
         "properties": stored,
     }
-    identity = identities.fill(call, checks.mapping(body, "identity"), old.body.get("identity") if old else None)
-    return {**result, "identity": identity} if identity else result
+    return {**result, "identity": body["identity"]} if body.get("identity") else result
 
 
 def _location(body: Mapping[str, Any], properties: Mapping[str, Any], workspace: Document) -> str:

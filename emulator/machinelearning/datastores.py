@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from emulator import arm
 from emulator.errors import AzureError, NotEmulated, conflict, invalid_content, not_found
@@ -195,12 +195,31 @@ async def list_secrets(call: Call) -> Reply:
     asked = call.json() if call.body.strip() else {}
     if credential["credentialsType"] != "AccountKey":
         return Reply(body=credential["secrets"])
+    key = _key(call.cloud, document)
     if checks.truth(asked, "expirableSecret", False) and properties["datastoreType"] == "AzureBlob":
-        url = call.cloud.blobs.sas(
-            properties["accountName"], properties["containerName"], permissions="racwdl", hours=EXPIRING
+        link = await asyncio.to_thread(_expiring, properties["accountName"], properties["containerName"], key)
+        return Reply(body={"secretsType": "Sas", "sasToken": link})
+    return Reply(body={"secretsType": "AccountKey", "key": key})
+
+
+def _expiring(account: str, container: str, key: str) -> str:
+    """A SAS signed with the datastore's own key, whether or not that is the account's."""
+    from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+    now = datetime.now(timezone.utc)
+    try:
+        return generate_container_sas(
+            account,
+            container,
+            account_key=key,
+            permission=ContainerSasPermissions.from_string("racwdl"),
+            start=now - timedelta(minutes=5),
+            expiry=now + timedelta(hours=EXPIRING),
         )
-        return Reply(body={"secretsType": "Sas", "sasToken": urlsplit(url).query})
-    return Reply(body={"secretsType": "AccountKey", "key": _key(call.cloud, document)})
+    except ValueError as error:
+        raise checks.user_error(
+            f"The account key of the datastore's account '{account}' is not base64: {error}."
+        ) from None
 
 
 def _key(cloud: Cloud, document: Document) -> str:

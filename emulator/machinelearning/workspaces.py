@@ -11,12 +11,12 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from emulator import arm
+from emulator import arm, managed_identities
 from emulator.errors import NotEmulated, bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
 from emulator.ids import ResourceId
 from emulator.kinds import Kind
-from emulator.machinelearning import checks, datastores, identities, names
+from emulator.machinelearning import checks, datastores, names
 from emulator.store import Document, Transaction
 
 if TYPE_CHECKING:
@@ -91,11 +91,7 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
         "tags": body["tags"],
         "kind": "Default",
         "sku": checks.mapping(body, "sku") or {"name": "Basic", "tier": "Basic"},
-        "identity": identities.fill(
-            call,
-            checks.mapping(body, "identity") or {"type": identities.SYSTEM},
-            old.body.get("identity") if old else None,
-        ),
+        "identity": body.get("identity") or managed_identities.assign(call, {"type": "SystemAssigned"}, old),
         "properties": properties,
         "run": old.body["run"] if old else {"notebookKeys": [secrets.token_hex(32), secrets.token_hex(32)]},
     }

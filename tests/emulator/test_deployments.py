@@ -1,0 +1,147 @@
+"""Deployments of templates: order, conditions, parameters, outputs, and how a failure is told."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+STORAGE = "Microsoft.Storage/storageAccounts"
+ACCOUNT = {
+    "type": STORAGE,
+    "apiVersion": "2024-01-01",
+    "name": "[parameters('account')]",
+    "location": "[resourceGroup().location]",
+    "kind": "StorageV2",
+    "sku": {"name": "[parameters('sku')]"},
+    "properties": {},
+}
+CONTAINER = {
+    "type": "Microsoft.Storage/storageAccounts/blobServices/containers",
+    "apiVersion": "2024-01-01",
+    "name": "[concat(parameters('account'), '/default/data')]",
+    "dependsOn": ["[resourceId('Microsoft.Storage/storageAccounts', parameters('account'))]"],
+    "properties": {},
+}
+NEVER = {**ACCOUNT, "name": "never", "condition": "[equals(parameters('sku'), 'never')]"}
+
+
+def template(*resources: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {
+            "account": {"type": "string"},
+            "sku": {
+                "type": "string",
+                "defaultValue": "Standard_LRS",
+                "allowedValues": ["Standard_LRS", "Standard_ZRS"],
+            },
+            "secret": {"type": "securestring", "defaultValue": "hidden-word"},
+        },
+        "resources": list(resources),
+        **more,
+    }
+
+
+@pytest.fixture
+def at(group: str) -> str:
+    return f"{group}/providers/Microsoft.Resources/deployments/d-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def account() -> str:
+    return f"s{uuid.uuid4().hex[:12]}"
+
+
+def deploy(arm: Any, at: str, content: dict[str, Any], mode: str = "Incremental", **parameters: Any) -> Any:
+    values = {name: {"value": value} for name, value in parameters.items()}
+    return arm.put(at, {"properties": {"template": content, "parameters": values, "mode": mode}})
+
+
+def test_resources_come_in_the_order_of_their_dependencies(arm: Any, at: str, group: str, account: str) -> None:
+    outputs = {"endpoint": {"type": "string", "value": f"[reference('{account}').primaryEndpoints.blob]"}}
+    answer = deploy(arm, at, template(CONTAINER, NEVER, ACCOUNT, outputs=outputs), account=account)
+    assert answer.status_code == 201, answer.text
+    found = arm.get(at).json()["properties"]
+    assert found["provisioningState"] == "Succeeded"
+    assert found["outputs"]["endpoint"]["value"] == f"https://{account}.blob.core.windows.net/"
+    assert len(found["outputResources"]) == 2 and "hidden-word" not in str(found)
+    assert arm.get(f"{group}/providers/{STORAGE}/{account}/blobServices/default/containers/data").status_code == 200
+    assert arm.get(f"{group}/providers/{STORAGE}/never").status_code == 404
+    operations = arm.get(f"{at}/operations").json()["value"]
+    assert [one["properties"]["targetResource"]["resourceName"] for one in operations] == [
+        account,
+        f"{account}/default/data",
+    ]
+    old = at.replace("/providers/Microsoft.Resources", "")
+    assert arm.get(f"{old}/operations", version="2020-06-01").json()["value"] == operations
+
+
+def test_a_resource_that_is_refused_fails_the_deployment(arm: Any, at: str, group: str, account: str) -> None:
+    bad = {**ACCOUNT, "name": "NOT-A-NAME", "dependsOn": [f"[resourceId('{STORAGE}', parameters('account'))]"]}
+    answer = deploy(arm, at, template(bad, ACCOUNT), account=account)
+    assert answer.status_code == 201
+    told = arm.get(answer.headers["Azure-AsyncOperation"], version=None).json()
+    assert told["status"] == "Failed" and told["error"]["code"] == "DeploymentFailed"
+    assert told["error"]["details"][0]["code"] == "AccountNameInvalid"
+    assert arm.get(at).json()["properties"]["provisioningState"] == "Failed"
+    states = [one["properties"]["provisioningState"] for one in arm.get(f"{at}/operations").json()["value"]]
+    assert states == ["Succeeded", "Failed"]
+    assert arm.get(f"{group}/providers/{STORAGE}/{account}").status_code == 200
+
+
+def test_a_deployment_within_a_deployment(arm: Any, at: str, group: str, account: str) -> None:
+    inner = {
+        "type": "Microsoft.Resources/deployments",
+        "apiVersion": "2020-06-01",
+        "name": "inner",
+        "properties": {"mode": "Incremental", "template": {"resources": [ACCOUNT]}},
+    }
+    assert deploy(arm, at, template(inner), account=account).status_code == 201
+    assert arm.get(at).json()["properties"]["provisioningState"] == "Succeeded"
+    assert arm.get(f"{group}/providers/{STORAGE}/{account}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "parameters", "word"),
+    [
+        (template(ACCOUNT), {}, "account"),
+        (template(ACCOUNT), {"account": 3}, "account"),
+        (template(ACCOUNT), {"account": "a", "sku": "Standard_GRS"}, "Standard_GRS"),
+        (template(ACCOUNT), {"account": "a", "other": "b"}, "other"),
+        (template({**ACCOUNT, "name": "[noEnd('"}), {"account": "abc"}, "noEnd"),
+        (template({**ACCOUNT, "name": "a/b"}), {"account": "abc"}, "segment"),
+        (template({"name": "a"}), {"account": "abc"}, "type"),
+        (
+            template({**ACCOUNT, "name": "a", "dependsOn": ["b"]}, {**ACCOUNT, "name": "b", "dependsOn": ["a"]}),
+            {"account": "abc"},
+            "ircular",
+        ),
+    ],
+)
+def test_a_template_that_is_wrong(arm: Any, at: str, content: Any, parameters: Any, word: str) -> None:
+    answer = deploy(arm, at, content, **parameters)
+    if answer.status_code == 201:  # told while it is carried out
+        answer = arm.get(answer.headers["Azure-AsyncOperation"], version=None)
+        assert answer.json()["status"] == "Failed"
+    else:
+        assert answer.status_code == 400 and answer.json()["error"]["code"] == "InvalidTemplate"
+    assert word in answer.text
+
+
+@pytest.mark.parametrize(
+    ("content", "mode"),
+    [(template({**ACCOUNT, "copy": {"name": "c", "count": 2}}), "Incremental"), (template(ACCOUNT), "Complete")],
+)
+def test_what_is_not_emulated_says_so(arm: Any, at: str, content: Any, mode: str) -> None:
+    assert deploy(arm, at, content, mode, account="abc").status_code == 501
+
+
+def test_validation_changes_nothing(arm: Any, at: str, group: str, account: str) -> None:
+    values = {"account": {"value": account}}
+    sent = {"properties": {"template": template(ACCOUNT), "parameters": values, "mode": "Incremental"}}
+    assert arm.post(f"{at}/validate", sent).status_code == 200
+    assert arm.get(f"{group}/providers/{STORAGE}/{account}").status_code == 404
+    assert arm.post(f"{at}/validate", {"properties": {"template": template(ACCOUNT)}}).status_code == 400
