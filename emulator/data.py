@@ -20,23 +20,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import AzureError as ClientError
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import ContainerClient
 
-from emulator import arm, hosts, mltable, transfer, web
+from emulator import arm, mltable, places, transfer, web
 from emulator.errors import AzureError
 from emulator.http import Call
 from emulator.ids import ResourceId
-from emulator.machinelearning import assets, datastores, uris
-from emulator.machinelearning.uris import BlobPath
-from emulator.transfer import INVALID, NOT_FOUND, Cache, DataFailed, Entry
+from emulator.machinelearning import assets, datastores
+from emulator.places import Place
+from emulator.transfer import DENIED, INVALID, NOT_FOUND, Cache, DataFailed, Entry
 
 if TYPE_CHECKING:
-    from azure.storage.blob import ContainerClient
-
     from emulator.cloud import Cloud
     from emulator.identity import Principal
 
@@ -49,8 +46,6 @@ INPUT_MODES = ("ReadOnlyMount", "ReadWriteMount", "Download", "Direct", "EvalMou
 OUTPUT_MODES = ("ReadWriteMount", "Upload", "Direct")
 API_VERSION = "2024-10-01"
 SHOWN = 10  # names that an error lists
-
-Source = Union[BlobPath, str]  # a place in blob storage, or the URL of a file on the web
 
 
 @dataclass(frozen=True)
@@ -82,23 +77,25 @@ async def fetch_input(
     kind, mode, uri = _read(name, job_input, "jobInputType", INPUT_MODES)
     place = folder / f"INPUT_{_safe(name)}"
     if mode == "Direct":
-        return _direct(cloud, workspace, uri)
-    cache = cache_of(cloud)
+        return places.resolve(cloud, workspace, uri)
+    cache = Cache.of(cloud.home.downloads)
     own = mode not in ("ReadOnlyMount", "EvalMount")
-    source = _source(cloud, workspace, uri)
+    source = places.find(cloud, workspace, uri)
     if mode.startswith("Eval"):
         if kind != "mltable":
             raise DataFailed(INVALID, f"The input '{name}' is a {kind}; its mode '{mode}' is for an mltable.")
-        return await mltable.evaluate(cloud, workspace, _blob(source, name), place, own=own)
+        return await mltable.evaluate(cloud, workspace, places.blob(source, name), place, own=own)
     place.mkdir(parents=True, exist_ok=True)
     if isinstance(source, str):
         if kind in FOLDERS or mode == "ReadWriteMount":
             raise DataFailed(
-                INVALID, f"The input '{name}' is on the web ({source}): only a uri_file can be read there."
+                INVALID,
+                f"The input '{name}' is on the web ({source.partition('?')[0]}): only a uri_file can be read there.",
             )
         return str(await asyncio.to_thread(web.fetch, source, place, cache, own=own))
-    client, found = await _found(cloud, source, kind, f"The input '{name}' ({uri})")
-    await transfer.download(client, found, place, cache, own=own)
+    with places.opened(cloud, source) as client:
+        found = await _found(client, source, kind, f"The input '{name}' ({uri.partition('?')[0]})")
+        await transfer.download(client, found, place, cache, own=own)
     if mode == "ReadWriteMount":
         _manifest(place).write_text(json.dumps(_states(place)))
     return str(place / found[0].path) if _is_file(source, found) else str(place)
@@ -117,23 +114,15 @@ async def return_input(
     if not _manifest(place).exists():
         return
     _, _, uri = _read(name, job_input, "jobInputType", INPUT_MODES)
-    source = _blob(_source(cloud, workspace, uri), name)
-    client = cloud.blobs.container(source.account, source.container)
+    source = places.blob(places.find(cloud, workspace, uri), name)
     before, now = json.loads(_manifest(place).read_text()), _states(place)
-    single = set(before) == {source.path.rpartition("/")[2]} and bool(
-        await asyncio.to_thread(transfer.entry, client, source.path)
-    )
-    base = source.path.rpartition("/")[0] if single else source.path.strip("/")
-    prefix = f"{base}/" if base else ""
-    await transfer.upload(client, [(place / path, prefix + path) for path in now if now[path] != before.get(path)])
-
-    def delete(path: str) -> None:
-        try:
-            client.delete_blob(prefix + path)
-        except ResourceNotFoundError:
-            return  # somebody else did
-
-    await transfer.spread(delete, before.keys() - now.keys())
+    with places.opened(cloud, source) as client:
+        single = set(before) == {source.path.rpartition("/")[2]}
+        single = single and await asyncio.to_thread(transfer.entry, client, source.path) is not None
+        base = source.path.rpartition("/")[0] if single else source.path.strip("/")
+        prefix = f"{base}/" if base else ""
+        await transfer.upload(client, [(place / path, prefix + path) for path in now if now[path] != before.get(path)])
+        await transfer.remove(client, [prefix + path for path in before.keys() - now.keys()])
 
 
 async def prepare_output(
@@ -150,7 +139,7 @@ async def prepare_output(
         uri = uri.rstrip("/")
     for key, value in {"name": job, "output_name": name, "default_datastore": "workspaceblobstore"}.items():
         uri = uri.replace(f"${{{{{key}}}}}", value)
-    target = _blob(_source(cloud, workspace, uri), name)
+    target = places.blob(places.find(cloud, workspace, uri), name)
     if mode == "Direct":
         return Output(name, kind, mode, uri, uri, None)
     path = folder / _safe(name)
@@ -167,24 +156,24 @@ async def store_output(
     uploaded (mode ``Upload``) is not; what was written to a mount is there. Raises ``DataFailed``."""
     if output.path is None or not (succeeded or output.mode == "ReadWriteMount"):
         return 0
-    target = _blob(_source(cloud, workspace, output.uri), output.name)
+    target = places.blob(places.find(cloud, workspace, output.uri), output.name)
     base = target.path.strip("/")
     if output.path.is_file():
         files = [(output.path, base or output.name)]
     else:
         prefix = f"{base}/" if base else ""
         files = [(path, prefix + relative) for relative, path in _files(output.path).items()]
-    client = cloud.blobs.container(target.account, target.container)
     try:
-        return await transfer.upload(client, files)
-    except ClientError as error:
+        with places.opened(cloud, target) as client:
+            return await transfer.upload(client, files)
+    except HttpResponseError as error:
         raise DataFailed(
             (
                 "ScriptExecution.WriteStreams.NotFound"
                 if isinstance(error, ResourceNotFoundError)
                 else "ScriptExecution.WriteStreams"
             ),
-            f"The output '{output.name}' could not be written to {output.uri}: {str(error).splitlines()[0]}",
+            f"The output '{output.name}' could not be written to {output.uri.partition('?')[0]}: {str(error).splitlines()[0]}",
         ) from None
 
 
@@ -230,26 +219,8 @@ async def register_output(
         return f"{container}/versions/{number}"
 
 
-def cache_of(cloud: Cloud) -> Cache:
-    """The downloads of this emulator, one for the process."""
-    folder = cloud.home.root / "cache"
-    return _caches.setdefault(folder, Cache(folder))
-
-
-_caches: dict[Path, Cache] = {}
-
-
-def locate(cloud: Cloud, workspace: ResourceId, uri: str) -> BlobPath:
-    """Where a ``uri`` that must be in blob storage lies."""
-    return _blob(_source(cloud, workspace, uri), uri)
-
-
-async def _found(cloud: Cloud, source: BlobPath, kind: str, what: str) -> tuple[ContainerClient, list[Entry]]:
+async def _found(client: ContainerClient, source: Place, kind: str, what: str) -> list[Entry]:
     """The blobs of an input, one of them at least."""
-    try:
-        client = cloud.blobs.container(source.account, source.container)
-    except AzureError as error:
-        raise DataFailed(NOT_FOUND, f"{what} was not found: {error.message}") from None
 
     def look() -> list[Entry]:
         path = source.path.rstrip("/")
@@ -275,12 +246,13 @@ async def _found(cloud: Cloud, source: BlobPath, kind: str, what: str) -> tuple[
         found = await asyncio.to_thread(look)
         if not found:
             raise DataFailed(NOT_FOUND, await asyncio.to_thread(_missing, client, source, what))
-    except ClientError as error:
-        raise DataFailed(NOT_FOUND, f"{what} cannot be read: {str(error).splitlines()[0]}") from None
-    return client, found
+    except HttpResponseError as error:
+        code = DENIED if error.status_code in (401, 403) else NOT_FOUND
+        raise DataFailed(code, f"{what} cannot be read: {str(error).splitlines()[0]}") from None
+    return found
 
 
-def _missing(client: ContainerClient, source: BlobPath, what: str) -> str:
+def _missing(client: ContainerClient, source: Place, what: str) -> str:
     """What is there in place of what was asked for; says so when only the case of letters differs."""
     message = f"{what} was not found. Found no resources for the input provided: '{source.container}/{source.path}'."
     here, differs = "", False
@@ -303,41 +275,6 @@ def _missing(client: ContainerClient, source: BlobPath, what: str) -> str:
         real = here.rstrip("/")
         return f"{message} Only the case of letters differs from '{real}', which is there: names of blobs are case-sensitive."
     return f"{message} It is empty."
-
-
-def _source(cloud: Cloud, workspace: ResourceId, uri: str) -> Source:
-    try:
-        if uris.asset(uri) is not None:
-            uri = assets.content(cloud, workspace, uri)
-        parts = urlsplit(uri)
-        if parts.scheme.lower() in ("http", "https"):
-            where = hosts.upstream_for(parts.hostname or "")
-            if isinstance(where, hosts.PassThrough):
-                return uri
-            if isinstance(where, hosts.Refused):
-                raise DataFailed(
-                    NOT_FOUND,
-                    f"'{uri}' cannot be read: {parts.hostname} belongs to Azure, and the emulator does not emulate it.",
-                )
-        place = datastores.locate(cloud, workspace, uri)
-        if {".", ".."} & set(place.path.split("/")):
-            raise DataFailed(INVALID, f"'{uri}' is not a path in a container: it has the part '.' or '..'.")
-        return place
-    except AzureError as error:
-        raise DataFailed(NOT_FOUND if error.status == 404 else INVALID, error.message) from None
-
-
-def _direct(cloud: Cloud, workspace: ResourceId, uri: str) -> str:
-    try:
-        return assets.content(cloud, workspace, uri) if uris.asset(uri) is not None else uri
-    except AzureError as error:
-        raise DataFailed(NOT_FOUND, error.message) from None
-
-
-def _blob(source: Source, name: str) -> BlobPath:
-    if isinstance(source, str):
-        raise DataFailed(INVALID, f"'{name}' is on the web ({source}), which can only be read, and file by file.")
-    return source
 
 
 def _read(
@@ -375,7 +312,7 @@ def _default_location(workspace: ResourceId, job: str, name: str) -> str:
     return datastores.long_form(workspace, "workspaceblobstore", f"azureml/{job}/{name}/")
 
 
-def _is_file(source: BlobPath, found: list[Entry]) -> bool:
+def _is_file(source: Place, found: list[Entry]) -> bool:
     return len(found) == 1 and found[0].name == source.path.rstrip("/")
 
 

@@ -85,6 +85,16 @@ class Home:
         return self.root / "environments"
 
     @property
+    def downloads(self) -> Path:
+        """Blobs that jobs read, under their ETags, for later jobs."""
+        return self.root / "downloads"
+
+    @property
+    def snapshots(self) -> Path:
+        """Code assets as they were laid out, one folder each, for later jobs."""
+        return self.root / "snapshots"
+
+    @property
     def runs(self) -> Path:
         """One folder a running job: snapshot, inputs, outputs. Removed when the job ended."""
         return self.root / "runs"

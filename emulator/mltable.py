@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from emulator import data, transfer
+from emulator import places, transfer
 from emulator.ids import ResourceId
-from emulator.machinelearning.uris import BlobPath
-from emulator.transfer import INVALID, NOT_FOUND, DataFailed, Entry
+from emulator.places import Place
+from emulator.transfer import INVALID, NOT_FOUND, Cache, DataFailed, Entry
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -24,29 +25,26 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 
-async def evaluate(cloud: Cloud, workspace: ResourceId, table: BlobPath, place: Path, *, own: bool) -> str:
+async def evaluate(cloud: Cloud, workspace: ResourceId, table: Place, place: Path, *, own: bool) -> str:
     """Put the files of the MLTable in the folder ``table`` below ``place``; ``place``. Raises ``DataFailed``."""
-    client = cloud.blobs.container(table.account, table.container)
     base = table.path.strip("/")
     name = f"{base}/MLTable" if base else "MLTable"
-    if await asyncio.to_thread(transfer.entry, client, name) is None:
-        raise DataFailed(
-            NOT_FOUND,
-            f"There is no file 'MLTable' in '{table.container}/{base}'. Found no resources for the input provided.",
-        )
-    text = await asyncio.to_thread(lambda: client.download_blob(name).readall())
+    with places.opened(cloud, table) as client:
+        if await asyncio.to_thread(transfer.entry, client, name) is None:
+            raise DataFailed(NOT_FOUND, f"There is no file '{name}'. Found no resources for the input provided.")
+        text = await asyncio.to_thread(lambda: client.download_blob(name).readall())
     place.mkdir(parents=True, exist_ok=True)
     for how, path in paths(text, name):
-        target = BlobPath(table.account, table.container, f"{base}/{path}".lstrip("/"))
+        target = replace(table, path=f"{base}/{path}".lstrip("/"))
         if "://" in path:
-            target = data.locate(cloud, workspace, path)
-        elsewhere = cloud.blobs.container(target.account, target.container)
-        found = await asyncio.to_thread(_named, elsewhere, how, target.path)
-        if not found:
-            raise DataFailed(
-                NOT_FOUND, f"'{how}: {path}' of '{name}' was not found. Found no resources for the input provided."
-            )
-        await transfer.download(elsewhere, found, place, data.cache_of(cloud), own=own)
+            target = places.locate(cloud, workspace, path)
+        with places.opened(cloud, target) as client:
+            found = await asyncio.to_thread(_named, client, how, target.path)
+            if not found:
+                raise DataFailed(
+                    NOT_FOUND, f"'{how}: {path}' of '{name}' was not found. Found no resources for the input provided."
+                )
+            await transfer.download(client, found, place, Cache.of(cloud.home.downloads), own=own)
     return str(place)
 
 

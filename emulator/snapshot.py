@@ -11,18 +11,21 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator import data, transfer
+from emulator import places, transfer
 from emulator.errors import AzureError
 from emulator.ids import ResourceId
 from emulator.machinelearning import assets
-from emulator.transfer import NOT_FOUND, DataFailed
+from emulator.transfer import NOT_FOUND, Cache, DataFailed
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
+
+KEPT = 200  # snapshots
 
 
 async def lay_out(cloud: Cloud, workspace: ResourceId, code: str, folder: Path) -> None:
@@ -32,29 +35,43 @@ async def lay_out(cloud: Cloud, workspace: ResourceId, code: str, folder: Path) 
     except AzureError as error:
         raise DataFailed(NOT_FOUND, f"The job's code was not found: {error.message}") from None
     key = hashlib.sha256(f"{version.id.lower()}\n{version.etag}".encode()).hexdigest()[:32]
-    kept = cloud.home.root / "snapshots" / key
-    if not kept.is_dir():
+    kept = cloud.home.snapshots / key
+    try:
+        os.utime(kept)
+    except FileNotFoundError:
         await _fetch(cloud, workspace, str(version.body["properties"]["codeUri"]), kept)
+        await asyncio.to_thread(_prune, cloud.home.snapshots)
     await asyncio.to_thread(_copy, kept, folder)
 
 
 async def _fetch(cloud: Cloud, workspace: ResourceId, uri: str, kept: Path) -> None:
-    source = data.locate(cloud, workspace, uri)
-    client = cloud.blobs.container(source.account, source.container)
-    found = await asyncio.to_thread(transfer.entries, client, source.path)
-    if not found:
-        one = await asyncio.to_thread(transfer.entry, client, source.path.rstrip("/")) if source.path else None
-        found = [one] if one else []
-    if not found:
-        raise DataFailed(NOT_FOUND, f"The job's code was not found: nothing was uploaded to '{uri}'.")
+    source = places.locate(cloud, workspace, uri)
     draft = kept.with_name(f"{kept.name}.{uuid.uuid4().hex[:8]}")
     try:
-        draft.mkdir(mode=0o700, parents=True)
-        await transfer.download(client, found, draft, data.cache_of(cloud), own=True)
+        with places.opened(cloud, source) as client:
+            found = await asyncio.to_thread(transfer.entries, client, source.path)
+            if not found and source.path:
+                one = await asyncio.to_thread(transfer.entry, client, source.path.rstrip("/"))
+                found = [one] if one else []
+            if not found:
+                raise DataFailed(
+                    NOT_FOUND, f"The job's code was not found: nothing was uploaded to '{uri.partition('?')[0]}'."
+                )
+            draft.mkdir(mode=0o700, parents=True)
+            await transfer.download(client, found, draft, Cache.of(cloud.home.downloads), own=True)
         with contextlib.suppress(OSError):  # another job was quicker
             draft.rename(kept)
     finally:
         await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
+
+
+def _prune(folder: Path) -> None:
+    """Forget all but ``KEPT`` snapshots, those that nobody used for longest first, and what a killed fetch left."""
+    quiet = time.time() - 3600  # nothing that a job may be copying just now
+    found = sorted((path.stat().st_mtime, path) for path in folder.iterdir())
+    for used, path in [*found[:-KEPT], *((used, path) for used, path in found if "." in path.name)]:
+        if used < quiet:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _copy(kept: Path, folder: Path) -> None:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +30,7 @@ WORKERS = 8
 BLOCK = 8 * 1024 * 1024  # bytes of one file in memory
 KEPT = 20 * 1024**3  # bytes of downloads that are kept for later jobs
 NOT_FOUND = "ScriptExecution.StreamAccess.NotFound"
+DENIED = "ScriptExecution.StreamAccess.Authentication"
 INVALID = "ScriptExecution.StreamAccess.Validation"
 
 T = TypeVar("T")
@@ -64,6 +66,12 @@ class Cache:
         self._locks: dict[str, tuple[threading.Lock, int]] = {}
         self._guard = threading.Lock()
         self._held: int | None = None  # bytes, counted at the first use
+
+    @staticmethod
+    @lru_cache
+    def of(folder: Path) -> Cache:
+        """The one of this process for ``folder``."""
+        return Cache(folder)
 
     def file(self, key: str, size: int, modified: float, fill: Fill) -> Path:
         """The file of ``key``; ``fill`` writes it where it is not there, once however many ask. Blocks."""
@@ -195,6 +203,16 @@ def give(kept: Path, target: Path, *, own: bool) -> None:
 async def upload(client: ContainerClient, files: Iterable[tuple[Path, str]]) -> int:
     """Write each file to the blob of that name, over what is there, with its Content-MD5; how many there were."""
     return len(await spread(lambda file: _send(client, *file), list(files)))
+
+
+async def remove(client: ContainerClient, names: Iterable[str]) -> None:
+    """Delete the blobs of those names that are there."""
+
+    def delete(name: str) -> None:
+        with contextlib.suppress(ResourceNotFoundError):
+            client.delete_blob(name)
+
+    await spread(delete, names)
 
 
 async def spread(work: Callable[[T], R], items: Iterable[T]) -> list[R]:

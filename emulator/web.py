@@ -19,6 +19,7 @@ TIMEOUT = 60  # seconds of silence
 
 def fetch(url: str, folder: Path, cache: Cache, *, own: bool) -> Path:
     """The file at ``url``, below ``folder`` and under its own name. Blocks. Raises ``DataFailed``."""
+    shown = url.partition("?")[0]  # a query may hold a secret
     name = unquote(urlsplit(url).path).rstrip("/").rpartition("/")[2]
     if name in ("", ".", "..") or "\0" in name:
         name = "data"
@@ -40,11 +41,11 @@ def fetch(url: str, folder: Path, cache: Cache, *, own: bool) -> Path:
                 transfer.give(kept, target, own=own)
     except urllib.error.HTTPError as error:
         raise DataFailed(
-            NOT_FOUND, f"'{url}' cannot be read: the server answered {error.code} {error.reason}."
+            NOT_FOUND, f"'{shown}' cannot be read: the server answered {error.code} {error.reason}."
         ) from None
     except (OSError, HTTPException, ValueError) as error:
         why = getattr(error, "reason", None) or error
-        raise DataFailed(NOT_FOUND, f"'{url}' cannot be read: {why}. Is there a network?") from None
+        raise DataFailed(NOT_FOUND, f"'{shown}' cannot be read: {why}. Is there a network?") from None
     return target
 
 

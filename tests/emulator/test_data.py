@@ -17,13 +17,16 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from emulator import arm, data, groups, snapshot, transfer
+from emulator.app import App
 from emulator.ca import Authority
 from emulator.cloud import Cloud
 from emulator.data import DataFailed
+from emulator.gateway import Gateway
 from emulator.home import Home
 from emulator.http import Call, Handler, Reply
 from emulator.identity import Identity
 from emulator.ids import ResourceId
+from emulator.journal import Journal
 from emulator.kinds import Kinds
 from emulator.machinelearning import datastores
 from emulator.routes import load
@@ -37,7 +40,7 @@ def short(path: str) -> str:
 
 
 class Rooms:
-    """A cloud without its gateway, on an event loop of its own, and a workspace in it."""
+    """A gateway and what data needs of a cloud, on an event loop of their own, and a workspace."""
 
     def __init__(self, root: Path) -> None:
         home = Home(root).prepare()
@@ -46,6 +49,8 @@ class Rooms:
         self._thread.start()
         self._store = Store(home.database)
         self.cloud = Cloud(home, self._store, Identity(home), Authority(home), Kinds(load()[1]))
+        self._gateway = Gateway(App(self.cloud, load()[0], Journal(home.logs)), self.cloud.authority, {})
+        self.cloud.port = self.run(self._gateway.start())
         self.run(self.cloud.blobs.start())
         subscription = self.cloud.identity.subscription
         group = f"/subscriptions/{subscription}/resourceGroups/g"
@@ -89,11 +94,18 @@ class Rooms:
         return f"azureml:{name}:1"
 
     def close(self) -> None:
+        self.run(self._gateway.stop())
         self.run(self.cloud.blobs.stop())
+        for _ in range(3):  # turns of the loop, in which closed connections are let go
+            self.run(nothing())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
         self._store.close()
+
+
+async def nothing() -> None:
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +264,25 @@ def test_a_file_that_is_a_folder_too_is_refused(rooms: Rooms, below: str, tmp_pa
 def test_what_cannot_be_honoured_is_refused(rooms: Rooms, tmp_path: Path, told: dict[str, str], why: str) -> None:
     with pytest.raises(DataFailed, match=why):
         rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
+
+
+def test_a_signed_url_is_worth_what_it_grants(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    def signed(path: str, permissions: str, hours: float = 1) -> str:
+        account, container = rooms.blobs.account_name, rooms.blobs.container_name
+        return rooms.cloud.blobs.sas(account, container, path, permissions=permissions, hours=hours)
+
+    assert fetch(rooms, tmp_path / "1", signed(f"{below}/a.csv", "r"), "uri_file").read_bytes() == b"a,b\n1,2\n"
+    whole = signed("", "rl").replace("?", f"/{below}?")
+    assert tree(fetch(rooms, tmp_path / "2", whole)) == {"a.csv", "sub/b.csv"}
+    for refused in (signed(f"{below}/a.csv", "w"), signed(f"{below}/a.csv", "r", hours=-0.1)):
+        with pytest.raises(DataFailed) as failed:
+            fetch(rooms, tmp_path / "3", refused, "uri_file")
+        assert failed.value.code == "ScriptExecution.StreamAccess.Authentication"
+        assert "sig=" not in failed.value.message
+    output = prepare(rooms, tmp_path / "4", uri=signed("", "rl").replace("?", f"/{below}/out?"))
+    Path(output.value, "f").write_text("1")
+    with pytest.raises(DataFailed, match="could not be written"):
+        store(rooms, output)
 
 
 # The cache

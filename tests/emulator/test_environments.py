@@ -122,10 +122,16 @@ def test_a_digest_that_is_there_costs_under_five_milliseconds(offline: Home) -> 
 def test_callers_share_one_build_and_each_sees_its_log(offline: Home) -> None:
     async def together() -> list[list[str]]:
         logs: list[list[str]] = [[], [], []]
-        builds = [environments.build(offline, conda_file(OWN, "apple==2.0"), log.append) for log in logs]
+        said = asyncio.Event()
+
+        def first(line: str) -> None:
+            logs[0].append(line)
+            said.set()
+
+        listeners = [first, logs[1].append, logs[2].append]
+        builds = [environments.build(offline, conda_file(OWN, "apple==2.0"), listener) for listener in listeners]
         tasks = [asyncio.ensure_future(build) for build in builds]
-        while not logs[0]:
-            await asyncio.sleep(0)
+        await said.wait()
         tasks[0].cancel()  # a cancelled job takes nobody's environment away
         done = await asyncio.gather(*tasks, return_exceptions=True)
         assert isinstance(done[0], asyncio.CancelledError)
