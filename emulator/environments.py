@@ -29,6 +29,7 @@ from emulator import conda, installer, interpreters
 from emulator.conda import EnvironmentFailed, Recipe
 from emulator.home import Home
 from emulator.interpreters import Interpreter
+from emulator.machinelearning import curated
 
 __all__ = ["Built", "EnvironmentFailed", "build", "layer", "recipe"]
 
@@ -88,11 +89,13 @@ def recipe(environment: Mapping[str, Any]) -> Recipe:
         raise EnvironmentFailed(
             f"osType is '{environment['osType']}': the emulator runs jobs in Linux environments only."
         )
-    text = environment.get("condaFile")
-    if not text:
-        return Recipe(python=_python_of(str(environment.get("image") or "")), requirements=tuple(sorted(DEFAULT)))
-    plan = conda.translate(text if isinstance(text, str) else json.dumps(text))
-    return plan if plan.python else replace(plan, python=_python_of(str(environment.get("image") or "")))
+    image, text = str(environment.get("image") or ""), environment.get("condaFile")
+    if text:
+        plan = conda.translate(text if isinstance(text, str) else json.dumps(text))
+        return plan if plan.python else replace(plan, python=_python_of(image))
+    if image.lower().startswith(curated.IMAGES):
+        return _curated(image)
+    return Recipe(python=_python_of(image), requirements=tuple(sorted(DEFAULT)))
 
 
 def digest_of(plan: Recipe, python: Interpreter) -> str:
@@ -190,6 +193,19 @@ def _whole(folder: Path) -> bool:
 def _built(folder: Path, plan: Recipe) -> Built:
     log = (folder / "build.log").read_text(encoding="utf-8")
     return Built(folder / "bin" / "python", folder.name, log, dict(plan.variables))
+
+
+def _curated(image: str) -> Recipe:
+    """What Microsoft published under that name, as far as it is known and can be had."""
+    found = curated.of_image(image)
+    if found is None:
+        raise EnvironmentFailed(
+            f"The contents of the curated image '{image}' are not known here; known are {', '.join(curated.names())}. "
+            "Use one of these, or a conda file."
+        )
+    plan = conda.translate(found.conda_file)
+    left_out = f"Of {found.name} these are left out: {', '.join(found.left_out)}."
+    return replace(plan, notes=(*plan.notes, left_out)) if found.left_out else plan
 
 
 def _python_of(image: str) -> str:

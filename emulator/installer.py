@@ -12,18 +12,22 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TextIO
 
 import uv
 
 from emulator import conda
 from emulator.conda import EnvironmentFailed, Recipe
 from emulator.interpreters import Interpreter
+from emulator.processes import Process, Tree
 
 # pip's settings that decide where packages come from, and uv's names for them.
 SETTINGS = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
 FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT", "UV_PYTHON")
+TICK = 0.1  # seconds between two looks at uv's output
 REASON = 700  # characters of uv's reasoning that a job's error quotes; the rest is in the log
 
 
@@ -143,23 +147,34 @@ async def _pip_settings() -> Mapping[str, str]:
 
 
 async def _run(arguments: list[str], environment: Mapping[str, str], log: Callable[[str], None]) -> int:
-    """uv's exit code; its output goes to ``log`` line by line. Cancelled, it ends with everything that it started."""
-    process = await asyncio.create_subprocess_exec(
-        *(uv.find_uv_bin(), *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,
-        limit=1 << 20,
-    )
-    assert process.stdout is not None, "Its output was asked for."
-    try:
-        async for line in process.stdout:
-            log(line.decode("utf-8", "replace").rstrip())
-        return await process.wait()
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+    """uv's exit code; its output goes to ``log`` line by line. It ends with everything that it started when this is cancelled, and
+    when this process dies."""
+    with tempfile.TemporaryDirectory(prefix="uv-") as folder:
+        output = Path(folder, "output")
+        output.touch()
+        tree = await Tree.plant()
+        command = Process([uv.find_uv_bin(), *arguments], Path(folder), environment, output)
+        running = asyncio.create_task(tree.run([command]))
+        try:
+            with output.open(encoding="utf-8", errors="replace", newline="") as file:
+                while not running.done():
+                    await asyncio.wait({running}, timeout=TICK)
+                    _tell(file, log, whole=running.done())
+            ended = running.result()
+        finally:
+            await tree.fell()
+            await asyncio.gather(running, return_exceptions=True)
+    return ended[0].code if ended else -signal.SIGKILL
+
+
+def _tell(file: TextIO, log: Callable[[str], None], *, whole: bool) -> None:
+    """Log the lines that were added; the beginning of one is left for later, unless it is the ``whole`` that there will be."""
+    while True:
+        start = file.tell()
+        line = file.readline()
+        if not line:
+            return
+        if not line.endswith("\n") and not whole:
+            file.seek(start)
+            return
+        log(line.rstrip())

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
+import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from emulator import environments, installer, interpreters
@@ -180,6 +184,64 @@ def test_an_environment_whose_python_is_gone_is_made_anew(offline: Home) -> None
     again, log = build(offline, conda_file(OWN, "apple"))
     assert output(again.python, "-c", "import apple; print(apple.VERSION)") == "2.0"
     assert not any("was built before" in line for line in log)
+
+
+BACKEND = """
+import os, pathlib, signal
+def build_wheel(*_, **__):
+    pathlib.Path(os.environ["STARTED"]).write_text(str(os.getpid()))
+    signal.pause()
+"""
+
+
+def test_a_build_dies_with_its_emulator(
+    offline: Home, tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package whose build never ends, and an emulator that is killed meanwhile."""
+    started = tmp_path / "started"
+    with tarfile.open(tmp_path / "slow-1.0.tar.gz", "w:gz") as archive:
+        for name, text in {
+            "pyproject.toml": '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "backend"\n',
+            "backend.py": BACKEND,
+            "PKG-INFO": "Metadata-Version: 2.2\nName: slow\nVersion: 1.0\n",
+        }.items():
+            entry = tarfile.TarInfo(f"slow-1.0/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("STARTED", str(started))
+    environment = conda_file(OWN, "slow")
+    code = (
+        "import asyncio; from emulator import environments; from emulator.home import Home; from pathlib import Path;"
+        f"asyncio.run(environments.build(Home(Path({str(offline.root)!r})), {environment!r}, print))"
+    )
+    emulator = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        until(lambda: started.exists() and started.read_text() != "")
+        backend = psutil.Process(int(started.read_text()))
+    finally:
+        emulator.kill()
+        said, _ = emulator.communicate()
+    assert "Building slow==1.0" in said
+    until(lambda: not backend.is_running() or backend.status() == psutil.STATUS_ZOMBIE)
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "It did not come true."
+        threading.Event().wait(0.02)
+
+
+def test_a_curated_image_has_the_contents_that_microsoft_published() -> None:
+    plan = environments.recipe({"image": "mcr.microsoft.com/azureml/curated/sklearn-1.5:54"})
+    assert plan.python == "==3.10.*"
+    assert "scikit-learn~=1.5.0" in plan.requirements
+    assert any("left out" in note for note in plan.notes)
+    with pytest.raises(EnvironmentFailed, match="curated/nothing:1' are not known here; known are .*sklearn-1.5"):
+        environments.recipe({"image": "mcr.microsoft.com/azureml/curated/nothing:1"})
 
 
 def test_what_a_job_installs_stays_in_its_layer(offline: Home, tmp_path: Path, wheels: Path) -> None:
