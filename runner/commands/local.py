@@ -63,10 +63,17 @@ def command() -> None:
 @click.option("--prune", is_flag=True, help="Delete what an earlier up made and the program no longer has.")
 def up(port: int | None, prune: bool) -> None:
     """Start the emulator and apply the local stack; safe to repeat."""
-    _up(port, prune)
+    bring_up(port, prune=prune)
+    talk.say("next:")
+    talk.say("  aml data upload FILE /FILE --stack local")
+    talk.say("  aml experiment --stack local --input-data-path /FILE --output-data-path /")
+    talk.say(f"  {use()}    # any other client of Azure, in this shell")
+    talk.say("  aml local status | logs | down")
 
 
-def _up(port: int | None, prune: bool) -> None:
+def bring_up(port: int | None = None, *, prune: bool = False) -> None:
+    """Up, and what it did, told."""
+
     def report(done: Done) -> None:
         if done.change != "unchanged":
             mark = {"created": "+", "updated": "~", "rewritten": "~"}[done.change]
@@ -88,11 +95,6 @@ def _up(port: int | None, prune: bool) -> None:
     how = f"started in {found.start_seconds:.1f} s" if found.started else "was running"
     talk.say(f"emulator {how}: {found.address}")
     talk.say(f"settings: {project.shown(found.file)}")
-    talk.say("")
-    talk.say("next:")
-    talk.say("  aml experiment --stack local --input-data-path /iris_dataset.csv --output-data-path /")
-    talk.say(f"  {_use()}    # any other client of Azure, in this shell")
-    talk.say("  aml local status | logs | down")
 
 
 @command.command()
@@ -164,7 +166,7 @@ def reset(yes: bool) -> None:
     ran = local.reset()
     talk.say(f"{project.shown(local.folder())} is empty")
     if ran:
-        _up(None, False)
+        bring_up()
     else:
         talk.say("next: aml local up")
 
@@ -196,5 +198,6 @@ def _shell() -> str:
     return "fish" if os.environ.get("SHELL", "").endswith("fish") else "bash"
 
 
-def _use() -> str:
+def use() -> str:
+    """What a person types to set a shell up."""
     return "aml local env | source" if _shell() == "fish" else 'eval "$(aml local env)"'
