@@ -60,13 +60,15 @@ class ApplyError(Exception):
 @dataclass(frozen=True)
 class Done:
     """What became of one resource. ``name`` is the program's own; ``change`` is ``created``, ``updated``, ``unchanged``, or
-    ``rewritten`` where only a secret was sent again, which Azure does not give back to be compared."""
+    ``rewritten`` where only a secret was sent again, which Azure does not give back to be compared. ``differing`` are the
+    paths at which an updated one was not as the program says."""
 
     name: str
     type: str
     id: str
     change: str
     seconds: float
+    differing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class Engine(mocks.Mocks):
         wanted = table.request(token, inputs, subscription=self._who()["subscriptionId"])
         kind = table.resource_type(token)
         found = self._arm.get(wanted.path, {"api-version": kind.api_version})
-        differing = [] if found is None else list(differences(wanted.body, found))
+        differing = () if found is None else tuple(differences(wanted.body, found))
         if found is None or differing:
             change = "created" if found is None else "updated"
             if differing and all(path.startswith(kind.secrets) for path in differing):
@@ -206,7 +208,7 @@ class Engine(mocks.Mocks):
             found = self._arm.put(wanted.path, wanted.query, wanted.body)
         else:
             change = "unchanged"
-        done = Done(name, kind.type, wanted.id, change, time.monotonic() - started)
+        done = Done(name, kind.type, wanted.id, change, time.monotonic() - started, differing)
         with self._lock:
             self.done.append(done)
             self._report(done)

@@ -78,7 +78,8 @@ def bring_up(port: int | None = None, *, prune: bool = False) -> None:
         if done.change != "unchanged":
             mark = {"created": "+", "updated": "~", "rewritten": "~"}[done.change]
             kind = done.type.partition("/")[2]
-            talk.say(f"  {click.style(mark, fg='green')} {kind:<44} {done.id.rpartition('/')[2]}")
+            what = f" ({', '.join(done.differing)})" if done.change == "updated" else ""
+            talk.say(f"  {click.style(mark, fg='green')} {kind:<44} {done.id.rpartition('/')[2]}{what}")
 
     talk.say(f"target: the emulator on this machine, state in {project.shown(local.folder())}")
     found = local.up(port=port, prune=prune, report=report)
