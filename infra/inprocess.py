@@ -1,8 +1,9 @@
 """Apply a stack without an engine: the program is evaluated in this process, and each of its resources becomes an ARM request.
 
     for every resource, as soon as what it refers to is there, independent ones side by side:
-        GET it -> it says all that the program says   unchanged, nothing is sent
-                  it does not, or is not there        PUT, awaited to its end
+        GET it -> not there                                                        PUT: created
+                  not as the program says, or not what the last apply sent         PUT: updated
+                  all that the program says                                        unchanged, nothing is sent
     what an earlier apply made and the program no longer has: named, and deleted only when asked to
 
 Only ever against the emulator: ``emulator_behind`` finds out who would answer for Azure's hosts, and anything else is refused.
@@ -12,6 +13,8 @@ Against Azure a stack is applied by ``pulumi up``, which knows what it did befor
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 import runpy
 import threading
@@ -35,6 +38,7 @@ from infra.arm import ENDPOINT, Arm, ArmError
 from infra.emulated import emulator_behind
 
 T = TypeVar("T")
+NOTHING: Mapping[str, str] = {}
 
 SUBSCRIPTIONS = "2022-12-01"  # https://learn.microsoft.com/rest/api/resources/subscriptions/list
 SIDE_BY_SIDE = 8  # resources that are sent at one time
@@ -59,16 +63,17 @@ class ApplyError(Exception):
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one resource. ``name`` is the program's own; ``change`` is ``created``, ``updated``, ``unchanged``, or
-    ``rewritten`` where only a secret was sent again, which Azure does not give back to be compared. ``differing`` are the
-    paths at which an updated one was not as the program says."""
+    """What became of one resource. ``name`` is the program's own; ``change`` is ``created``, ``updated`` or ``unchanged``;
+    ``differing`` are the paths at which an updated one was found to be otherwise; ``digest`` is that of what the program says.
+    """
 
     name: str
     type: str
     id: str
     change: str
     seconds: float
-    differing: tuple[str, ...] = ()
+    differing: tuple[str, ...]
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -80,18 +85,23 @@ class Applied:
     left: tuple[str, ...]
     deleted: tuple[str, ...]
 
+    @property
+    def made(self) -> dict[str, str]:
+        """What the next apply is given as ``before``: ids, and digests of what was sent."""
+        return {**{done.id: done.digest for done in self.resources}, **dict.fromkeys(self.left, "")}
+
 
 def apply(
     stack: str,
     *,
-    before: Sequence[str] = (),
+    before: Mapping[str, str] = NOTHING,
     prune: bool = False,
-    config: Mapping[str, str] | None = None,
+    config: Mapping[str, str] = NOTHING,
     report: Callable[[Done], None] = lambda done: None,
 ) -> Applied:
     """Bring the emulator that this process's environment leads to into the state that the program describes.
 
-    ``before``: ids that the last apply made. ``prune``: delete those that the program no longer has. ``config``: values by full
+    ``before``: what the last apply ``made``. ``prune``: delete those that the program no longer has. ``config``: values by full
     key that count more than the stack's file. ``report`` is called from other threads, one
     at a time.
     Raises ``ConfigError``, ``NotTheEmulator`` or ``ApplyError``.
@@ -99,7 +109,7 @@ def apply(
     project, values = stackfile.read(stack)
     emulator_behind(ENDPOINT)
     with Arm(EnvironmentCredential()) as arm:
-        engine = Engine(arm, {**values, **(config or {})}, report)
+        engine = Engine(arm, {**values, **config}, report, before)
         outputs = engine.evaluate(project, stack)
         done = tuple(engine.done)
         made = {resource.id.lower() for resource in done}
@@ -123,12 +133,19 @@ class Engine(mocks.Mocks):
     """What stands in for Pulumi's engine and provider. ``new_resource`` and ``call`` are called from a pool of threads, each
     once what it needs is known. ``arm`` is an ``Arm``, or has what is used of it."""
 
-    def __init__(self, arm: Arm, values: Mapping[str, str], report: Callable[[Done], None]) -> None:
+    def __init__(
+        self,
+        arm: Arm,
+        values: Mapping[str, str],
+        report: Callable[[Done], None] = lambda done: None,
+        before: Mapping[str, str] = NOTHING,
+    ) -> None:
         self.values = values
         self.done: list[Done] = []
         self.failure: Exception | None = None
         self._arm = arm
         self._report = report
+        self._before = {id.lower(): digest for id, digest in before.items()}
         self._lock = threading.Lock()
         self._client: dict[str, str] | None = None
 
@@ -200,15 +217,16 @@ class Engine(mocks.Mocks):
         wanted = table.request(token, inputs, subscription=self._who()["subscriptionId"])
         kind = table.resource_type(token)
         found = self._arm.get(wanted.path, {"api-version": kind.api_version})
+        digest = hashlib.sha256(json.dumps(wanted.body, sort_keys=True).encode()).hexdigest()
         differing = () if found is None else tuple(differences(wanted.body, found))
-        if found is None or differing:
+        same = self._before.get(wanted.id.lower())
+        if same == digest:  # secrets, which Azure does not give back, are as they were sent
+            differing = tuple(path for path in differing if not path.startswith(kind.secrets))
+        change = "unchanged"
+        if found is None or differing or same not in (None, "", digest):
             change = "created" if found is None else "updated"
-            if differing and all(path.startswith(kind.secrets) for path in differing):
-                change = "rewritten"
             found = self._arm.put(wanted.path, wanted.query, wanted.body)
-        else:
-            change = "unchanged"
-        done = Done(name, kind.type, wanted.id, change, time.monotonic() - started, differing)
+        done = Done(name, kind.type, wanted.id, change, time.monotonic() - started, differing, digest)
         with self._lock:
             self.done.append(done)
             self._report(done)
@@ -244,20 +262,29 @@ class Engine(mocks.Mocks):
 
 
 def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
-    """The paths at which ``found`` does not say what ``wanted`` says. What only ``found`` has is Azure's own to say."""
+    """The paths at which ``found`` does not say what ``wanted`` says. What only ``found`` has is Azure's own to say.
+
+    Text is compared without case, as ARM compares ids, regions and the words of enumerations, and answers them in a case of its
+    own; a change of nothing but case is seen by the digest of what was sent.
+    """
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         keys = {key.lower(): key for key in found}
         for key, value in wanted.items():
-            there = found.get(key, found.get(keys.get(key.lower(), key)))
+            there = found.get(keys.get(key.lower(), key))
             yield from differences(value, there, f"{path}.{key}" if path else key)
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         for index, pair in enumerate(zip(wanted, found, strict=True)):
             yield from differences(*pair, f"{path}[{index}]")
-    elif isinstance(wanted, str) and isinstance(found, str) and (wanted.startswith("/") or path == "location"):
-        if _plain(wanted) != _plain(found):  # ids and regions are compared as ARM compares them
-            yield path
+    elif isinstance(wanted, str) and isinstance(found, str):
+        same = wanted.lower() == found.lower() or (path == "location" and _region(wanted) == _region(found))
+        yield from () if same else (path,)
     elif wanted != found:
         yield path
+
+
+def _region(text: str) -> str:
+    """``West Europe`` is ``westeurope``."""
+    return text.lower().replace(" ", "")
 
 
 def _revealed(value: Any) -> Any:
@@ -267,10 +294,6 @@ def _revealed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _revealed(item) for key, item in value.items()}
     return [_revealed(item) for item in value] if isinstance(value, list) else value
-
-
-def _plain(text: str) -> str:
-    return text.lower().replace(" ", "")
 
 
 def _delete(arm: Arm, ids: Sequence[str]) -> Iterator[str]:

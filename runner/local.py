@@ -107,11 +107,11 @@ def up(*, port: int | None = None, prune: bool = False, report: Callable[[Done],
         os.environ.update(environment)
         _write(_shell_file(home), {"given": environment, "machine": machine})
         content = _read(_file(home))
-        applied = inprocess.apply(STACK, before=content.get("resources", ()), prune=prune, report=report)
+        applied = inprocess.apply(STACK, before=content.get("resources", {}), prune=prune, report=report)
         written = {
             "outputs": applied.outputs,
             "environment": environment,
-            "resources": [*(done.id for done in applied.resources), *applied.left],
+            "resources": applied.made,
         }
         _write(_file(home), written)
     taken = port if port not in (None, emulator.port) else None

@@ -76,7 +76,7 @@ def bring_up(port: int | None = None, *, prune: bool = False) -> None:
 
     def report(done: Done) -> None:
         if done.change != "unchanged":
-            mark = {"created": "+", "updated": "~", "rewritten": "~"}[done.change]
+            mark = {"created": "+", "updated": "~"}[done.change]
             kind = done.type.partition("/")[2]
             what = f" ({', '.join(done.differing)})" if done.change == "updated" else ""
             talk.say(f"  {click.style(mark, fg='green')} {kind:<44} {done.id.rpartition('/')[2]}{what}")

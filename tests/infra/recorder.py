@@ -40,5 +40,5 @@ def evaluate(stack: str = "local", **config: str) -> tuple[list[Request], dict[s
     project, values = stackfile.read(stack)
     recorder = Recorder()
     values.update({f"{project}:{key}": value for key, value in config.items()})
-    engine = Engine(recorder, values, lambda done: None)  # type: ignore[arg-type]
+    engine = Engine(recorder, values)  # type: ignore[arg-type]
     return recorder.sent, engine.evaluate(project, stack)
