@@ -25,7 +25,7 @@ import jwt
 
 from emulator import blobrules
 from emulator.azurite import Azurite
-from emulator.blobrules import HOP, Request
+from emulator.blobrules import HOP, Policy, Request
 from emulator.errors import AzureError
 from emulator.identity import STORAGE, Identity
 from emulator.upstream import Connection, Headers, Lost, Upstream
@@ -52,14 +52,20 @@ logger = logging.getLogger(__name__)
 
 
 class Gate:
-    """``accounts`` gives the names that exist; ``secret`` is what Azurite checks the gate's own tokens with."""
+    """``accounts`` gives the names that exist, ``policy`` what one permits; ``secret`` signs what Azurite believes."""
 
     def __init__(
-        self, azurite: Azurite, identity: Identity, accounts: Callable[[], Collection[str]], secret: str
+        self,
+        azurite: Azurite,
+        identity: Identity,
+        accounts: Callable[[], Collection[str]],
+        policy: Callable[[str], Policy],
+        secret: str,
     ) -> None:
         self._azurite = azurite
         self._identity = identity
         self._accounts = accounts
+        self._policy = policy
         self._secret = secret
         self._upstream = Upstream(lambda: azurite.port)
         self._passes: dict[str, tuple[float, bytes]] = {}
@@ -127,8 +133,11 @@ class Gate:
             request.authorize(b"Bearer " + self._exchange(request.authorization))
         elif scheme == "" and not request.signed:
             request.anonymous = True
-            if request.method not in ("GET", "HEAD", "OPTIONS"):
+            reads = request.method in ("GET", "HEAD") and self._policy(request.account).public_access
+            if not reads and request.method != "OPTIONS":  # a browser's question, which never says who asks
                 raise self._unauthenticated(request)
+        if request.publishes and not self._policy(request.account).public_access:
+            raise blobrules.not_public()
 
     def _exchange(self, authorization: str) -> bytes:
         """The gate's own token for whom the client's token names; raises Storage's 401 for anything but a good one."""
@@ -175,7 +184,7 @@ class Gate:
         """A request that says nothing of who sends it, for something that is not public."""
         if request.version >= "2019-12-12":
             return self._challenge("NoAuthenticationInformation")
-        return AzureError(409, "PublicAccessNotPermitted", "Public access is not permitted on this storage account.")
+        return blobrules.not_public()
 
     def _batch(self, body: bytes) -> bytes:
         """A batch with each sub-request's token exchanged; one that is not good is replaced by one that is refused."""

@@ -77,6 +77,11 @@ class Request:
         return self.method in ("GET", "HEAD") and not self.has_body
 
     @property
+    def publishes(self) -> bool:
+        """Whether it would let anybody read a container."""
+        return self.method == "PUT" and self.fields.get(b"x-ms-blob-public-access", b"") != b""
+
+    @property
     def batch(self) -> bool:
         return self.method == "POST" and self.options.get("comp", "").lower() == "batch"
 
@@ -97,6 +102,13 @@ class Request:
 
     def __str__(self) -> str:
         return f"{self.method} {self.host}{self.path.decode('latin-1')}"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What an account permits: https://learn.microsoft.com/rest/api/storagerp/storage-accounts/create#request-body"""
+
+    public_access: bool = True
 
 
 # Of one connection, not of the request (RFC 9110, 7.6.1); ``expect`` has been answered by the server in front.
@@ -287,6 +299,10 @@ def no_such_account(account: str) -> AzureError:
     return AzureError(
         404, "ResourceNotFound", f"The specified resource does not exist: no storage account '{account}'."
     )
+
+
+def not_public() -> AzureError:
+    return AzureError(409, "PublicAccessNotPermitted", "Public access is not permitted on this storage account.")
 
 
 def bad_signature(request: Request) -> AzureError:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from emulator.azurite import Azurite
 from emulator.blobgate import Gate, Receive, Scope, Send
-from emulator.blobrules import SUFFIX
+from emulator.blobrules import SUFFIX, Policy
 from emulator.errors import AzureError, bad_request
 from emulator.home import write_private
 from emulator.routes import Stream
@@ -43,7 +43,8 @@ class Blobs:
         self._changing = asyncio.Lock()
         secret = secrets.token_urlsafe(48)
         self.azurite = Azurite(cloud.home.blobs, cloud.home.logs / "azurite.log", seed=self._seed, gate=secret)
-        self.gate = Gate(self.azurite, cloud.identity, self._accounts.keys, secret)
+        self.gate = Gate(self.azurite, cloud.identity, self._accounts.keys, self.policy, secret)
+        self._store = cloud.store
 
     async def start(self) -> None:
         """Raises ``ToolError`` where Azurite or Node is missing."""
@@ -58,6 +59,13 @@ class Blobs:
 
     def accounts(self) -> list[str]:
         return sorted(self._accounts)
+
+    def policy(self, account: str) -> Policy:
+        """What the account's resource says of requests to its blobs; an account without one is the emulator's own."""
+        for document in self._store.of_type("Microsoft.Storage/storageAccounts"):
+            if document.name.lower() == account:
+                return Policy(public_access=bool(document.body["properties"].get("allowBlobPublicAccess", False)))
+        return Policy()
 
     async def ensure_account(self, account: str) -> None:
         """Raises ``AccountNameInvalid`` (400). The account is there, with keys of its own, when this returns."""
