@@ -8,7 +8,7 @@ names: https://learn.microsoft.com/rest/api/storageservices/naming-and-referenci
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -30,10 +30,13 @@ class Request:
     headers: list[tuple[bytes, bytes]]
     host: str  # that the connection was made for
     named: str = ""  # the request's own ``Host``
+    fields: Mapping[bytes, bytes] = field(
+        default_factory=dict
+    )  # the headers by name; the last where one is there twice
+    options: Mapping[str, str] = field(default_factory=dict)  # the query, decoded
+    parameters: Sequence[tuple[str | None, str | None]] = ()  # the query in its order; None for what cannot be decoded
     anonymous: bool = False  # nothing in it says who sends it
     gone: bool = False  # the client is not there any more
-    fields: Mapping[bytes, bytes] = field(default_factory=dict)
-    options: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(scope: Mapping[str, Any]) -> Request:
@@ -42,8 +45,9 @@ class Request:
         named = fields.get(b"host", b"").decode("latin-1").lower()
         host = scope.get("state", {}).get("host", named.partition(":")[0])
         query: bytes = scope["query_string"]
-        options = {name: value for name, value in _parameters(query) if name is not None and value is not None}
-        return Request(scope["method"], scope["raw_path"], query, headers, host, named, fields=fields, options=options)
+        parameters = list(_parameters(query))
+        options = {name: value for name, value in parameters if name is not None and value is not None}
+        return Request(scope["method"], scope["raw_path"], query, headers, host, named, fields, options, parameters)
 
     @property
     def account(self) -> str:
@@ -148,6 +152,7 @@ SIGNATURE_OPTIONS = frozenset(
     "sv ss srt sp st se sip spr sig si sr sdd skoid sktid skt ske sks skv saoid suoid scid ses rscc rscd rsce rscl rsct".split()
 )
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]")
+BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 RANGE = re.compile(rb"bytes=[0-9]+-[0-9]*", re.IGNORECASE)
 CUSTOMER_KEYS = (b"x-ms-encryption-key", b"x-ms-encryption-key-sha256", b"x-ms-encryption-algorithm")
 
@@ -164,7 +169,7 @@ def check(request: Request) -> None:
         )
     _check_path(request.path)
     seen: set[str] = set()
-    for name, value in _parameters(request.query):
+    for name, value in request.parameters:
         if name is None or value is None:
             raise _invalid_parameter("", request.query.decode("latin-1"), "It is not percent-encoded UTF-8.")
         if name in seen:
@@ -193,6 +198,9 @@ def check(request: Request) -> None:
         wanted = fields.get(b"x-ms-range", fields.get(b"range", b"bytes=0-"))
         if not RANGE.fullmatch(wanted):
             raise _invalid_header("Range", wanted.decode("latin-1"))
+    access = fields.get(b"x-ms-blob-public-access", b"container")
+    if access not in (b"container", b"blob"):  # it would be kept, and make the container unusable
+        raise _invalid_header("x-ms-blob-public-access", access.decode("latin-1"))
     _check_tags(fields.get(b"x-ms-tags"))
     _check_copy_source(request)
 
@@ -349,9 +357,11 @@ def _parameters(query: bytes) -> Iterator[tuple[str | None, str | None]]:
 
 def _decoded(value: bytes) -> str | None:
     """As JavaScript's ``decodeURIComponent`` reads it, which is strict in both: the percent signs and the UTF-8."""
-    if re.search(rb"%(?![0-9A-Fa-f]{2})", value):
-        return None
+    if b"%" in value:
+        if BAD_ESCAPE.search(value):
+            return None
+        value = unquote_to_bytes(value)
     try:
-        return unquote_to_bytes(value).decode()
+        return value.decode()
     except UnicodeDecodeError:
         return None

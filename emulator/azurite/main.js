@@ -11,6 +11,7 @@
  *   durability   journal.js, in place of LokiJS's own files, which are written every 5 s whatever was acknowledged
  *   tokens       Azurite reads a bearer token's claims and believes them; here it believes only what the gate has signed
  *   delegation   user delegation keys are derived from a constant in Azurite's source; here from a secret of this installation
+ *   signatures   operations that its tables of permissions leave out are added to them: permissions.js
  *   copying      a copy's source is fetched from this server, never from the network
  *   telemetry    is not loaded
  */
@@ -39,6 +40,7 @@ function load() {
   // Half of the start is loading the telemetry client, which is not wanted in any case.
   require.cache[require.resolve("applicationinsights")] = { exports: {}, loaded: true };
   const from = (name) => require(`azurite/dist/src/${name}`);
+  require("./permissions").complete(from);
   return {
     BlobConfiguration: from("blob/BlobConfiguration").default,
     BlobHandler: from("blob/handlers/BlobHandler").default,

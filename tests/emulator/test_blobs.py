@@ -21,12 +21,15 @@ import requests
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.identity import EnvironmentCredential
 from azure.storage.blob import (
+    BlobBlock,
     BlobClient,
     BlobServiceClient,
     ContainerClient,
     ContainerSasPermissions,
     PublicAccess,
+    ResourceTypes,
     UserDelegationKey,
+    generate_account_sas,
     generate_blob_sas,
     generate_container_sas,
 )
@@ -183,6 +186,35 @@ def test_a_sas_grants_what_it_says(storage: Storage, container: ContainerClient)
         blob.upload_blob(b"mine", overwrite=True)
     assert raised.value.status_code == 403
     assert container.download_blob("x").readall() == b"shared"
+
+
+def test_a_sas_of_the_account_reaches_what_azurites_tables_leave_out(
+    storage: Storage, container: ContainerClient
+) -> None:
+    def service(permissions: str) -> ContainerClient:
+        sas = generate_account_sas(
+            "first",
+            storage.keys["first"],
+            ResourceTypes(container=True, object=True),
+            permissions,
+            soon(),
+            services="b",
+        )
+        return storage.service(sas).get_container_client(container.container_name)
+
+    container.upload_blob("a", b"x")
+    container.get_blob_client("log").create_append_blob()
+    source = generate_blob_sas(
+        "first", container.container_name, "a", account_key=storage.keys["first"], permission="r", expiry=soon()
+    )
+    with pytest.raises(HttpResponseError) as raised:
+        service("r").get_blob_client("log").seal_append_blob()
+    assert raised.value.error_code == "AuthorizationPermissionMismatch"
+    service("w").get_blob_client("log").seal_append_blob()
+    service("w").get_blob_client("b").stage_block_from_url("1", f"{container.url}/a?{source}")
+    service("w").get_blob_client("b").commit_block_list([BlobBlock("1")])
+    assert container.download_blob("b").readall() == b"x"
+    assert [answer.status_code for answer in service("d").delete_blobs("a", "b")] == [202, 202]
 
 
 @pytest.mark.parametrize("why", ["expired", "wrong key", "another blob", "tampered"])

@@ -100,6 +100,7 @@ def test_a_path_that_names_nothing(storage: Storage, method: str, target: str) -
         ("PUT", "/data/y", {**BLOB, "x-ms-encryption-key": "AAAA"}, b"", (501, "NotImplemented")),
         ("PUT", "/data/y", {"x-ms-copy-source": "nonsense"}, b"", (400, "InvalidHeaderValue")),
         ("PUT", "/data/y", {"x-ms-copy-source": "https://example.com/a"}, b"", (501, "NotImplemented")),
+        ("PUT", "/more?restype=container", {"x-ms-blob-public-access": "all"}, b"", (400, "InvalidHeaderValue")),
         ("PUT", "/data/y?comp=blocklist", {}, b"", (400, "InvalidXmlDocument")),
         ("PUT", "/data/y?comp=blocklist", {}, b"<BlockList>", (400, "InvalidXmlDocument")),
         ("PUT", "/data/y?comp=blocklist", {}, b"<Tags/>", (400, "InvalidXmlDocument")),
