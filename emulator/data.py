@@ -92,7 +92,8 @@ async def fetch_input(
                 INVALID,
                 f"The input '{name}' is on the web ({source.partition('?')[0]}): only a uri_file can be read there.",
             )
-        return str(await asyncio.to_thread(web.fetch, source, place, cache, own=own))
+        (file,) = await transfer.spread(lambda url, stopped: web.fetch(url, place, cache, stopped, own=own), [source])
+        return str(file)
     with places.opened(cloud, source) as client:
         found = await _found(client, source, kind, f"The input '{name}' ({uri.partition('?')[0]})")
         await transfer.download(client, found, place, cache, own=own)

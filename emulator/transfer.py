@@ -176,10 +176,10 @@ async def download(client: ContainerClient, found: Iterable[Entry], folder: Path
         if not one.path.endswith("/"):
             files.append((one, target))
 
-    def fetch(file: tuple[Entry, Path]) -> None:
+    def fetch(file: tuple[Entry, Path], stopped: threading.Event) -> None:
         one, target = file
         key = f"{client.url}/{one.name}\n{one.etag}"
-        give(cache.file(key, one.size, one.modified, lambda draft: _fill(client, one, draft)), target, own=own)
+        give(cache.file(key, one.size, one.modified, lambda draft: _fill(client, one, draft, stopped)), target, own=own)
 
     await spread(fetch, files)
 
@@ -202,28 +202,28 @@ def give(kept: Path, target: Path, *, own: bool) -> None:
 
 async def upload(client: ContainerClient, files: Iterable[tuple[Path, str]]) -> int:
     """Write each file to the blob of that name, over what is there, with its Content-MD5; how many there were."""
-    return len(await spread(lambda file: _send(client, *file), list(files)))
+    return len(await spread(lambda file, stopped: _send(client, *file, stopped), list(files)))
 
 
 async def remove(client: ContainerClient, names: Iterable[str]) -> None:
     """Delete the blobs of those names that are there."""
 
-    def delete(name: str) -> None:
+    def delete(name: str, _: threading.Event) -> None:
         with contextlib.suppress(ResourceNotFoundError):
             client.delete_blob(name)
 
     await spread(delete, names)
 
 
-async def spread(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """``work`` on every item, in some threads. After an error or a cancellation no item is begun."""
+async def spread(work: Callable[[T, threading.Event], R], items: Iterable[T]) -> list[R]:
+    """``work`` on every item, in some threads. After an error or a cancellation the event is set, and none is begun; when this
+    returns or raises no thread is at work any more."""
     stopped = threading.Event()
 
     def one(item: T) -> R:
-        if stopped.is_set():
-            raise asyncio.CancelledError
+        goes_on(stopped)
         try:
-            return work(item)
+            return work(item, stopped)
         except BaseException:
             stopped.set()
             raise
@@ -231,16 +231,29 @@ async def spread(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
     def every() -> list[R]:
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="data") as pool:
             futures = [pool.submit(one, item) for item in items]
-        broken = [future.exception() for future in futures]
-        for error in broken:
-            if error is not None and not isinstance(error, asyncio.CancelledError):
+        errors = [error for future in futures if (error := future.exception()) is not None]
+        for error in errors:
+            if not isinstance(error, _Stopped):
                 raise error
         return [future.result() for future in futures]
 
+    working = asyncio.ensure_future(asyncio.to_thread(every))
     try:
-        return await asyncio.to_thread(every)
-    finally:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
         stopped.set()
+        await asyncio.gather(working, return_exceptions=True)
+        raise
+
+
+class _Stopped(Exception):
+    """Another item failed, or nobody waits any more."""
+
+
+def goes_on(stopped: threading.Event) -> None:
+    """Called between two pieces of work, so that a cancelled job need not wait for the end of a great file."""
+    if stopped.is_set():
+        raise _Stopped
 
 
 def _check(path: str, name: str) -> None:
@@ -253,13 +266,14 @@ def _check(path: str, name: str) -> None:
         raise DataFailed(INVALID, f"The blob '{name}' cannot be given to a job: a part of its name has over 255 bytes.")
 
 
-def _fill(client: ContainerClient, one: Entry, draft: Path) -> None:
+def _fill(client: ContainerClient, one: Entry, draft: Path, stopped: threading.Event) -> None:
     blob = client.get_blob_client(one.name)
     try:
         with draft.open("wb") as file:
             if one.size:
                 stream = blob.download_blob(etag=one.etag, match_condition=MatchConditions.IfNotModified)
                 for chunk in stream.chunks():
+                    goes_on(stopped)
                     file.write(chunk)
     except (ResourceModifiedError, ResourceNotFoundError):
         raise DataFailed(
@@ -267,7 +281,7 @@ def _fill(client: ContainerClient, one: Entry, draft: Path) -> None:
         ) from None
 
 
-def _send(client: ContainerClient, path: Path, name: str) -> None:
+def _send(client: ContainerClient, path: Path, name: str, stopped: threading.Event) -> None:
     blob = client.get_blob_client(name)
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
@@ -279,6 +293,7 @@ def _send(client: ContainerClient, path: Path, name: str) -> None:
             return
         ids: list[str] = []
         while block:
+            goes_on(stopped)
             ids.append(f"{len(ids):08}")
             blob.stage_block(ids[-1], block, length=len(block))
             block = file.read(BLOCK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,10 +15,11 @@ from emulator import transfer
 from emulator.transfer import NOT_FOUND, Cache, DataFailed
 
 TIMEOUT = 60  # seconds of silence
+PIECE = 1024 * 1024  # bytes in memory
 
 
-def fetch(url: str, folder: Path, cache: Cache, *, own: bool) -> Path:
-    """The file at ``url``, below ``folder`` and under its own name. Blocks. Raises ``DataFailed``."""
+def fetch(url: str, folder: Path, cache: Cache, stopped: threading.Event, *, own: bool) -> Path:
+    """The file at ``url``, below ``folder`` and under its own name. Blocks, until ``stopped``. Raises ``DataFailed``."""
     shown = url.partition("?")[0]  # a query may hold a secret
     name = unquote(urlsplit(url).path).rstrip("/").rpartition("/")[2]
     if name in ("", ".", "..") or "\0" in name:
@@ -30,7 +31,9 @@ def fetch(url: str, folder: Path, cache: Cache, *, own: bool) -> Path:
 
             def fill(draft: Path) -> None:
                 with draft.open("wb") as file:
-                    shutil.copyfileobj(answer, file, transfer.BLOCK)
+                    while block := answer.read(PIECE):
+                        transfer.goes_on(stopped)
+                        file.write(block)
                 if size is not None and draft.stat().st_size != int(size):
                     raise OSError(f"{draft.stat().st_size} of {size} bytes came")
 
@@ -40,6 +43,7 @@ def fetch(url: str, folder: Path, cache: Cache, *, own: bool) -> Path:
                 kept = cache.file(f"{url}\n{etag}", int(size), _time(answer.headers.get("Last-Modified")), fill)
                 transfer.give(kept, target, own=own)
     except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
         raise DataFailed(
             NOT_FOUND, f"'{shown}' cannot be read: the server answered {error.code} {error.reason}."
         ) from None

@@ -170,6 +170,17 @@ def test_every_way_to_name_a_place(rooms: Rooms, below: str, tmp_path: Path) -> 
     assert model
 
 
+def test_the_output_of_another_job(rooms: Rooms, below: str, tmp_path: Path) -> None:
+    job = {"properties": {"outputs": {"y": {"jobOutputType": "uri_folder", "uri": short(below)}, "z": {}}}}
+    id = str(rooms.workspace.child("jobs", below))
+    rooms.run(rooms.cloud.store.write(lambda tx: tx.put(id, "jobs", job, parent=str(rooms.workspace))))
+    rooms.blobs.upload_blob(f"azureml/{below}/z/f", b"z")
+    assert tree(fetch(rooms, tmp_path / "1", f"azureml://jobs/{below}/outputs/y/paths/sub")) == {"b.csv"}
+    assert tree(fetch(rooms, tmp_path / "2", f"azureml://jobs/{below}/outputs/z/paths/")) == {"f"}
+    with pytest.raises(DataFailed, match="no output 'nothing'"):
+        fetch(rooms, tmp_path / "3", f"azureml://jobs/{below}/outputs/nothing/paths/")
+
+
 def test_direct_gives_the_uri_and_reads_nothing(rooms: Rooms, below: str, tmp_path: Path) -> None:
     told = {"jobInputType": "mltable", "uri": short("not/there"), "mode": "Direct"}
     value = rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
@@ -293,9 +304,7 @@ def test_data_comes_down_once_for_ten_jobs(
 ) -> None:
     filled: list[str] = []
     fill = transfer._fill
-    monkeypatch.setattr(
-        transfer, "_fill", lambda client, one, draft: (filled.append(one.path), fill(client, one, draft))
-    )
+    monkeypatch.setattr(transfer, "_fill", lambda *told: (filled.append(told[1].path), fill(*told)))
 
     async def ten() -> list[str]:
         told = {"jobInputType": "uri_folder", "uri": short(below)}
@@ -325,6 +334,26 @@ def test_the_cache_forgets_what_was_used_longest_ago(tmp_path: Path) -> None:
     cache = transfer.Cache(tmp_path, limit=25)
     paths = [cache.file(f"key{n}", 10, 1.0, lambda draft: draft.write_bytes(b"x" * 10) and None) for n in range(4)]
     assert [path.exists() for path in paths] == [False, False, True, True]
+
+
+def test_a_cancelled_job_leaves_no_thread_at_work() -> None:
+    begun, ended = threading.Semaphore(0), []
+
+    def work(_: int, stopped: threading.Event) -> None:
+        begun.release()
+        stopped.wait(30)
+        ended.append(stopped.is_set())
+
+    async def cancelled() -> None:
+        spreading = asyncio.ensure_future(transfer.spread(work, range(100)))
+        await asyncio.to_thread(begun.acquire)
+        spreading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await spreading
+        assert 1 <= len(ended) <= transfer.WORKERS
+        assert all(ended)
+
+    asyncio.run(cancelled())
 
 
 # Read-write mounts
