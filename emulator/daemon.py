@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.request import getproxies_environment
 
@@ -32,8 +32,11 @@ PORT = 8443  # asked for first, so that a person's proxy setting stays true from
 logger = logging.getLogger("emulator")
 
 
-async def serve(home: Home, port: int | None = None, *, attached: bool = False) -> None:
-    """Until SIGTERM or SIGINT; ``attached``: until standard input ends, which it does when whoever started us does."""
+async def serve(home: Home, port: int | None = None, *, attached: bool = False, ready: Callable[[], None]) -> None:
+    """Until SIGTERM or SIGINT; ``attached``: until standard input ends too, which it does when whoever started us does.
+    ``ready`` is called once requests are answered."""
+    # The store's thread has an answer ready when its commit is on disk; by default it would wait 5 ms for a busy event loop.
+    sys.setswitchinterval(0.001)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -50,6 +53,7 @@ async def serve(home: Home, port: int | None = None, *, attached: bool = False) 
         try:
             await cloud.start()
             _announce(home, cloud)
+            ready()
             logger.info("ready on port %s, state in %s", cloud.port, home.root)
             await stopping.wait()
         finally:

@@ -241,6 +241,35 @@ class Pipe(asyncio.Protocol):
             self.on_end()
 
 
+class Corked:
+    """A transport whose writes of one turn of the event loop go out as one: uvicorn writes an answer's head and its body
+    apart, which within TLS is two records and two system calls."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+        self.get_extra_info = transport.get_extra_info
+        self.is_closing = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self.flush)
+        self._parts.append(data)
+
+    def flush(self) -> None:
+        if self._parts:
+            data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+            self._parts = []
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+
 class Http(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, with what it leaves to a proxy in front: a limit for heads, and a time to finish one."""
 
@@ -252,7 +281,7 @@ class Http(HttpToolsProtocol):
         self._chunk = 0  # bytes of the latest read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]  # all of it that uvicorn uses
         self._connected = True
         self._arm()
         if self._early:

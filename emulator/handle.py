@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from emulator.errors import StateError
 from emulator.home import Home
@@ -59,6 +62,7 @@ class Emulator:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self.stop()
+            self._forget()
 
     def running(self) -> Running | None:
         """What runs on this folder and answers, or ``None``."""
@@ -81,23 +85,29 @@ class Emulator:
         command += ["--port", str(self._port)] if self._port is not None else []
         with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
             before = output.tell()
-            self._process = subprocess.Popen(
-                [*command, *([] if detached else ["--attached"])],
+            process = subprocess.Popen(
+                [*command, "--detach" if detached else "--attached"],
                 stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        # A detached one is the child of a process that ends when it is ready, or has failed.
+        self._process = None if detached else process
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
-            ended = self._process.poll() is not None
+            ended = process.poll() is not None
             running = self.running()
             if running is not None:
+                if detached:
+                    process.wait()
                 return running
             if ended:
                 break
             time.sleep(0.02)
-        self._kill()
+        process.kill()
+        process.wait()
+        self._forget()
         with log.open("rb") as file:
             file.seek(before)
             said = file.read().decode(errors="replace").strip()
@@ -105,22 +115,19 @@ class Emulator:
 
     def stop(self) -> bool:
         """Stop whatever runs on this folder; whether anything did."""
-        running = self.running()
-        pid = self._process.pid if self._process is not None else running.pid if running else None
-        if pid is None:
-            return False
         try:
-            os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
+            pid = int(json.loads(self.home.running.read_text())["pid"])
+        except (OSError, ValueError, KeyError):
             return False
+        if not self._locked():  # it was killed: its file is all that is left
+            return False
+        os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT
-        while time.monotonic() < deadline and _alive(pid, self._process):
+        while time.monotonic() < deadline and self._locked():
             time.sleep(0.02)
-        if _alive(pid, self._process):
+        if self._locked():
             os.kill(pid, signal.SIGKILL)
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process = None
+        self._forget()
         return True
 
     @property
@@ -131,6 +138,26 @@ class Emulator:
     def settings(self) -> Settings:
         account = self._account()
         return Settings(account["tenant"], account["subscription"], account["client_id"])
+
+    @property
+    def subscription_id(self) -> str:
+        return self.settings.subscription
+
+    def token(self, scope: str) -> str:
+        """An access token for ``scope`` (``https://management.azure.com/.default``), asked for as any client does; for those
+        who speak to the emulator without azure-identity."""
+        account = self._account()
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": account["client_id"],
+            "client_secret": account["secret"],
+            "scope": scope,
+        }
+        proxy = urllib.request.ProxyHandler({"https": f"http://127.0.0.1:{self.port}"})
+        trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(self.home.bundle)))
+        url = f"https://login.microsoftonline.com/{account['tenant']}/oauth2/v2.0/token"
+        with urllib.request.build_opener(proxy, trust).open(url, urlencode(form).encode(), timeout=30) as answer:
+            return str(json.load(answer)["access_token"])
 
     def environment(self, *, credential: bool = True) -> dict[str, str]:
         """Everything that makes a client of Azure speak to this emulator; the local principal's secret is among it."""
@@ -172,11 +199,23 @@ class Emulator:
             raise StateError(f"No emulator runs on {self.home.root}. Start it: aml local up")
         return running
 
-    def _kill(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
+    def _locked(self) -> bool:
+        """Whether an emulator lives on this folder: the lock ends with its process, however that ends."""
+        try:
+            with self.home.lock.open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    def _forget(self) -> None:
+        if self._process is not None:
             self._process.wait()
-        self._process = None
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._process = None
 
 
 def _answers(port: int, subscription: str) -> bool:
@@ -190,13 +229,3 @@ def _answers(port: int, subscription: str) -> bool:
 def _direct() -> urllib.request.OpenerDirector:
     """Never through a proxy, and so never through another emulator."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def _alive(pid: int, child: subprocess.Popen[bytes] | None) -> bool:
-    if child is not None and child.pid == pid:
-        return child.poll() is None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

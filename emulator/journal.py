@@ -55,4 +55,5 @@ def redacted(query: str) -> str:
 
 def clean(text: str) -> str:
     """On one line whatever was sent, and not endless."""
-    return "".join(mark if mark.isprintable() else "?" for mark in text[:2000])
+    text = text[:2000]
+    return text if text.isprintable() else "".join(mark if mark.isprintable() else "?" for mark in text)

@@ -75,6 +75,7 @@ class Arm:
         import requests
         from azure.identity import EnvironmentCredential
 
+        self.azure = azure
         self.subscription = azure.settings.subscription
         self.session = requests.Session()
         token = EnvironmentCredential().get_token(f"{self.host}/.default").token
