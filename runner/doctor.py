@@ -190,7 +190,7 @@ def _signed_in(found: settings.Settings) -> Generator[Finding, None, Workspace |
 def _reached(workspace: Workspace) -> Generator[Finding, None, bool]:
     started = time.monotonic()
     try:
-        region = workspace.resource.location
+        region = workspace.region
     except Exception as error:  # noqa: B902 - whatever reaching the target raises is the finding
         yield _failure("target", _explained(error))
         return False

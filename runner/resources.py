@@ -117,12 +117,13 @@ def of_location(workspace: Workspace, list_name: str) -> list[dict[str, Any]] | 
     """A list that Azure ML keeps for a subscription's region (``vmSizes``, ``usages``); ``None`` when it may not be asked for."""
     from azure.core.exceptions import HttpResponseError
 
-    region = str(workspace.resource.location).replace(" ", "").lower()
     scope = (
         f"{ARM}/subscriptions/{workspace.settings[settings.SUBSCRIPTION]}/providers/Microsoft.MachineLearningServices"
     )
     try:
-        return list(workspace.rest.pages(f"{scope}/locations/{region}/{list_name}", **{"api-version": "2024-10-01"}))
+        return list(
+            workspace.rest.pages(f"{scope}/locations/{workspace.region}/{list_name}", **{"api-version": "2024-10-01"})
+        )
     except HttpResponseError as error:
         if error.status_code in (401, 403, 501):
             return None
@@ -135,7 +136,7 @@ def check_size(workspace: Workspace, config: Read) -> None:
     if there is None or size.lower() in {name.lower() for name in there}:
         return
     raise Mistake(
-        f"There is no VM size '{size}' in region {workspace.resource.location}. {names.near(size, there)}",
+        f"There is no VM size '{size}' in region {workspace.region}. {names.near(size, there)}",
         next=f"correct compute.size in {config.file.name}, or --set compute.size={(names.nearest(size, there) or ['NAME'])[0]}",
     )
 

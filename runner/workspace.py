@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from runner import credentials, names, settings
 from runner.errors import CloudError, Mistake, RunnerError
-from runner.rest import ARM, Rest
+from runner.rest import ARM, ARM_SCOPE, Rest
 from runner.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.core.exceptions import HttpResponseError
 
-WORKSPACES = "providers/Microsoft.MachineLearningServices/workspaces"
+WORKSPACES, VERSION = "providers/Microsoft.MachineLearningServices/workspaces", "2024-10-01"
 
 
 class Workspace:
@@ -55,18 +56,25 @@ class Workspace:
         return Rest(self.credential)
 
     @cached_property
-    def resource(self) -> Any:
-        """The workspace as azure-ai-ml gives it; raises ``Mistake`` with the near names when the target does not exist."""
+    def resource(self) -> Mapping[str, Any]:
+        """The workspace as Resource Manager has it; raises ``Mistake`` with the near names when the target does not exist.
+
+        Asked for by plain https: ``MLClient.workspaces.get`` imports all of MLflow where it is installed, which takes seconds.
+        """
         from azure.core.exceptions import HttpResponseError
 
-        client = self.client
         try:
-            return client.workspaces.get(client.workspace_name)
+            return self.rest.get(f"{ARM}{self.settings.workspace_id}", ARM_SCOPE, **{"api-version": VERSION})
         except HttpResponseError as error:
             explained = self._missing(error)
             if explained is None:
                 raise
             raise explained from None
+
+    @property
+    def region(self) -> str:
+        """Its short name: ``westeurope``."""
+        return str(self.resource["location"]).replace(" ", "").lower()
 
     def check(self) -> Workspace:
         """Make sure that the target exists."""
@@ -75,11 +83,9 @@ class Workspace:
 
     def service(self, name: str) -> str:
         """The address of one of the workspace's own services (``history``, ``mlflow``), where its tracking URI says they are."""
-        uri = urlsplit(str(self.resource.mlflow_tracking_uri or ""))
+        uri = urlsplit(str(self.resource["properties"].get("mlFlowTrackingUri") or ""))
         if not uri.hostname:
-            raise CloudError(
-                f"Workspace '{self.settings[settings.WORKSPACE]}' has no tracking URI: {self.resource.mlflow_tracking_uri!r}."
-            )
+            raise CloudError(f"Workspace '{self.settings[settings.WORKSPACE]}' has no tracking URI: '{uri.geturl()}'.")
         return f"https://{uri.netloc}/{name}/v1.0{self.settings.workspace_id}"
 
     def _missing(self, error: HttpResponseError) -> RunnerError | None:
@@ -110,7 +116,7 @@ class Workspace:
 
     def _no_workspace(self, subscription: str, group: str, workspace: str) -> RunnerError:
         by_group: dict[str, list[str]] = {}
-        for item in self._list(f"subscriptions/{subscription}/{WORKSPACES}", "2024-10-01"):
+        for item in self._list(f"subscriptions/{subscription}/{WORKSPACES}", VERSION):
             by_group.setdefault(item["id"].split("/")[4], []).append(item["name"])
         here = [name for owner, found in by_group.items() if owner.lower() == group.lower() for name in found]
         elsewhere = [
