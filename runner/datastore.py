@@ -73,12 +73,12 @@ class Datastore:
         return ContainerClient(f"https://{account}.blob.{suffix}", container, credential=self._credential())
 
     def _credential(self) -> Any:
-        """The account key or SAS that the datastore holds; without one the sign-in itself."""
-        kind = type(getattr(self._resource, "credentials", None)).__name__
-        if kind not in ("AccountKeyConfiguration", "SasTokenConfiguration"):
+        """The key or SAS that the datastore holds; without one the sign-in itself."""
+        if type(self._resource.credentials).__name__ not in ("AccountKeyConfiguration", "SasTokenConfiguration"):
             return self._workspace.credential
+        # Asked for its secret, a datastore with a key answers with a SAS made from it.
         held: Any = self._workspace.client.datastores.get(self.name, include_secrets=True).credentials
-        return held.account_key if kind == "AccountKeyConfiguration" else held.sas_token
+        return getattr(held, "sas_token", None) or held.account_key
 
     def entries(self, path: str = "", *, deep: bool = False) -> Iterator[Entry]:
         """What lies directly in the folder ``path`` (with ``deep``, anywhere below it); the blob itself when it is one."""

@@ -83,7 +83,8 @@ def follow(
 ) -> Outcome:
     """Give ``write`` the job's log until the job has ended. ``file`` names another log than the one that tells its story."""
     poller = poller or Poller()
-    log, last, status = Log(workspace), deque[str](maxlen=LAST_LINES), ""
+    logs: dict[str, Log] = {}  # while an environment is built, its build's log stands in for the job's
+    last, status = deque[str](maxlen=LAST_LINES), ""
 
     def take(text: str) -> None:
         last.append(text.rstrip("\n"))
@@ -96,12 +97,14 @@ def follow(
             poller.hurry()
         files = now.get("logFiles") or {}
         chosen = file if file is not None else JobPaths.streamed(list(files))
-        for line in log.new(files[chosen]) if chosen in files else ():
-            take(line)
-            poller.hurry()
-        if status in ENDED:
-            if end := log.rest():
+        if chosen is not None and chosen in files:
+            log = logs.setdefault(chosen, Log(workspace))
+            for line in log.new(files[chosen]):
+                take(line)
+                poller.hurry()
+            if status in ENDED and (end := log.rest()):
                 take(end)
+        if status in ENDED:
             return Outcome(status, error_of(now), tuple(last), _seconds(now))
         progress.at(f"{name} · {status}", elapsed)
     raise AssertionError("a poller never ends by itself")
@@ -118,6 +121,11 @@ def printed(workspace: Workspace, name: str, write: Callable[[str], None], file:
     for line in log.new(files[chosen]):
         write(line)
     write(log.rest())
+
+
+def status_of(job: Any) -> str:
+    """The status of one of azure-ai-ml's jobs, in Azure's word for it: there it is at times an enumeration's member."""
+    return str(getattr(job.status, "value", job.status))
 
 
 def error_of(details: dict[str, Any]) -> str | None:

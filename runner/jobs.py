@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner import names, talk
 from runner.errors import Mistake
-from runner.following import ENDED
+from runner.following import ENDED, status_of
 from runner.polling import Poller
 from runner.progress import Progress
 from runner.report import outputs_of
@@ -60,7 +60,7 @@ def described(job: Any) -> dict[str, Any]:
         "name": job.name,
         "display_name": job.display_name,
         "type": job.type,
-        "status": job.status,
+        "status": status_of(job),
         "experiment_name": job.experiment_name,
         "description": job.description,
         "compute": _last(getattr(job, "compute", None)),
@@ -77,13 +77,13 @@ def described(job: Any) -> dict[str, Any]:
 def cancel(workspace: Workspace, name: str, *, wait: bool = True) -> str:
     """Ask for the job's end and, with ``wait``, wait for it; its status then. An ended job is left as it is."""
     job = get(workspace, name)
-    if job.status in ENDED:
-        return str(job.status)
+    if status_of(job) in ENDED:
+        return status_of(job)
     workspace.client.jobs.begin_cancel(name)
     status = "CancelRequested"
     with Progress() as progress:
         for elapsed in Poller() if wait else ():
-            status = str(workspace.client.jobs.get(name).status)
+            status = status_of(workspace.client.jobs.get(name))
             if status in ENDED:
                 break
             progress.at(f"{name} · {status}", elapsed)
@@ -96,9 +96,9 @@ def download(workspace: Workspace, name: str, folder: Path, output: str | None =
     An output that is a datastore's root is fetched only by its name: it may be all of the datastore.
     """
     job = get(workspace, name)
-    if job.status not in ENDED:
+    if status_of(job) not in ENDED:
         raise Mistake(
-            f"Job '{name}' is {job.status}; its outputs can be fetched when it has ended.",
+            f"Job '{name}' is {status_of(job)}; its outputs can be fetched when it has ended.",
             next=f"aml jobs logs --follow {name}{workspace.settings.flags}",
         )
     outputs = outputs_of(job)
@@ -122,7 +122,9 @@ def download(workspace: Workspace, name: str, folder: Path, output: str | None =
 
 
 def _value(given: Any) -> Any:
-    return getattr(given, "path", None) or getattr(given, "_data", given)
+    """A literal, or the path of a file or folder. What azure-ai-ml gives back of a job wraps both."""
+    held = getattr(given, "_data", given)
+    return held if isinstance(held, str | int | float | None) else getattr(held, "path", None)
 
 
 def _last(id: Any) -> Any:

@@ -19,7 +19,7 @@ class Progress:
     """``with Progress() as progress: progress.at("Running", elapsed)``. All of it goes to stderr."""
 
     def __init__(self, *, live: bool | None = None) -> None:
-        self._live = (sys.stderr.isatty() and not os.environ.get("CI")) if live is None else live
+        self._live = is_live() if live is None else live
         self._status: Status | None = None
         self._said = ""
         self._said_at = 0.0
@@ -57,6 +57,11 @@ class Progress:
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+
+def is_live() -> bool:
+    """Whether stderr is a terminal that a person looks at, and not a build's log."""
+    return sys.stderr.isatty() and not os.environ.get("CI")
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from runner import credentials, names, settings
+from runner import credentials, names, progress, settings
 from runner.errors import CloudError, Mistake, RunnerError
 from runner.rest import ARM, ARM_SCOPE, Rest
 from runner.settings import Settings
@@ -49,6 +49,7 @@ class Workspace:
             self.settings[settings.GROUP],
             self.settings[settings.WORKSPACE],
             enable_telemetry=False,
+            show_progress=progress.is_live(),
         )
 
     @cached_property

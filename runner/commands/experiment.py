@@ -8,7 +8,7 @@ import click
 
 from runner import config, experiment, settings, talk
 from runner.experiment import Experiment
-from runner.following import follow
+from runner.following import follow, status_of
 from runner.options import Command, with_settings
 from runner.paths import BATCH_SINGLE_STEP, JobFolder
 from runner.progress import Progress
@@ -63,7 +63,7 @@ def command(
     talk.say(f"link: {job.studio_url}")
     if no_wait:
         talk.say(f"follow: aml jobs logs --follow {job.name}{found.flags}")
-        submitted = {"name": job.name, "status": job.status, "studio": job.studio_url}
+        submitted = {"name": job.name, "status": status_of(job), "studio": job.studio_url}
         talk.show_json(submitted) if as_json else talk.show(job.name)
         return
     with Progress() as progress, talk.going_on(job.name, found):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 
 from runner import settings
 from runner.main import main
+from tests.conftest import Arm
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,12 +74,25 @@ def put(monkeypatch: pytest.MonkeyPatch, values: Mapping[str, str]) -> None:
 
 
 @pytest.fixture
-def place(workspace: Any, unset: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+def place(arm: Arm, group: str, unset: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """The settings of a workspace of the test's own, in the process; its default blob store is the datastore."""
+    suffix = uuid.uuid4().hex[:10]
+    account = f"{group}/providers/Microsoft.Storage/storageAccounts/st{suffix}"
+    vault = f"{group}/providers/Microsoft.KeyVault/vaults/kv-{suffix}"
+    workspace = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/mlw-{suffix}"
+    tenant = {
+        "tenantId": os.environ["AZURE_TENANT_ID"],
+        "sku": {"family": "A", "name": "standard"},
+        "accessPolicies": [],
+    }
+    made(arm, account, {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}})
+    made(arm, vault, {"properties": tenant})
+    bound = {"storageAccount": account, "keyVault": vault}
+    made(arm, workspace, {"identity": {"type": "SystemAssigned"}, "properties": bound})
     values = {
-        settings.SUBSCRIPTION: workspace.subscription_id,
-        settings.GROUP: workspace.resource_group_name,
-        settings.WORKSPACE: workspace.workspace_name,
+        settings.SUBSCRIPTION: arm.subscription,
+        settings.GROUP: group.rpartition("/")[2],
+        settings.WORKSPACE: f"mlw-{suffix}",
         settings.COMPUTE: "cpu-cluster",
         settings.EXPERIMENT: "trial",
         settings.DATASTORE: "workspaceblobstore",
@@ -86,3 +103,12 @@ def place(workspace: Any, unset: None, monkeypatch: pytest.MonkeyPatch, tmp_path
     put(monkeypatch, values)
     monkeypatch.chdir(tmp_path)
     return values
+
+
+def made(arm: Arm, id: str, body: Mapping[str, Any]) -> None:
+    """A resource, PUT and waited for."""
+    answer = arm.put(id, {"location": "westeurope", **body})
+    assert answer.status_code in (200, 201, 202), answer.text
+    deadline = time.monotonic() + 30
+    while arm.get(id).json().get("properties", {}).get("provisioningState") != "Succeeded":
+        assert time.monotonic() < deadline, f"{id} is not made: {arm.get(id).text}"

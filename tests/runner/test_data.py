@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner import settings
+from tests.conftest import Arm
 from tests.runner.conftest import Aml
 
 
@@ -65,16 +66,13 @@ def test_a_file_that_is_not_there(aml: Aml, place: dict[str, str]) -> None:
     assert said.code == 1 and "none.csv" in said.err and "Traceback" not in said.err
 
 
-def test_a_datastore_on_a_container_that_is_gone(
-    aml: Aml, place: dict[str, str], file: Path, workspace: object
-) -> None:
-    from azure.ai.ml.entities import AzureBlobDatastore
-
-    client: object = workspace
-    default = client.datastores.get("workspaceblobstore")  # type: ignore[attr-defined]
-    client.datastores.create_or_update(  # type: ignore[attr-defined]
-        AzureBlobDatastore(name="gone", account_name=default.account_name, container_name="there-is-none")
-    )
+def test_a_datastore_on_a_container_that_is_gone(aml: Aml, place: dict[str, str], file: Path, arm: Arm) -> None:
+    workspace = settings.Settings(place, {}).workspace_id
+    default = arm.get(f"{workspace}/datastores/workspaceblobstore").json()["properties"]
+    gone = {"datastoreType": "AzureBlob", "accountName": default["accountName"], "containerName": "there-is-none"}
+    body = {"properties": {**gone, "credentials": {"credentialsType": "None"}}}
+    answer = arm.put(f"{workspace}/datastores/gone", body, query={"skipValidation": "true"})
+    assert answer.status_code == 201, answer.text
     for args in (["data", "list"], ["data", "upload", str(file), "/x.csv"]):
         said = aml(*args, "--datastore", "gone")
         assert said.code == 2 and "container 'there-is-none'" in said.err and "az storage container create" in said.err
