@@ -16,12 +16,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from infra import naming
+from infra.errors import ConfigError
 
 LOCATION = "azure-native:location"
-
-
-class ConfigError(Exception):
-    """The stack's configuration cannot be used; the message names every key that is wrong, and what it takes."""
 
 
 def _matches(pattern: str, words: str) -> AfterValidator:

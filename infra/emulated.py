@@ -11,20 +11,14 @@ from urllib.parse import urlsplit
 
 from requests.utils import get_environ_proxies
 
+from infra.errors import NotTheEmulator
+
 HEALTH = "/_emulator/health"
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 SECONDS = 5.0
 
 
 UP = "aml local up, which sets the environment itself; for any other client: aml local env"
-
-
-class NotTheEmulator(Exception):
-    """Azure's hosts are not answered by the emulator from here. ``next`` is what to do about it."""
-
-    def __init__(self, message: str, next: str = UP) -> None:
-        super().__init__(message)
-        self.next = next
 
 
 def emulator_behind(*urls: str) -> dict[str, Any]:
@@ -37,14 +31,15 @@ def emulator_behind(*urls: str) -> dict[str, Any]:
     for url, proxy in proxies.items():
         if proxy is None:
             raise NotTheEmulator(
-                f"{url} would be reached without a proxy: this is the real Azure, where a stack is applied by `pulumi up`."
+                f"{url} would be reached without a proxy: this is the real Azure, where a stack is applied by `pulumi up`.",
+                UP,
             )
         if urlsplit(proxy).hostname not in LOOPBACK:
             raise NotTheEmulator(
-                f"{url} would be reached through the proxy {_shown(proxy)}, which is not on this machine."
+                f"{url} would be reached through the proxy {_shown(proxy)}, which is not on this machine.", UP
             )
     if len(set(proxies.values())) > 1:
-        raise NotTheEmulator(f"{' and '.join(proxies)} are reached through different proxies.")
+        raise NotTheEmulator(f"{' and '.join(proxies)} are reached through different proxies.", UP)
     return _health(next(iter(proxies.values())) or "")
 
 
@@ -59,9 +54,9 @@ def _health(proxy: str) -> dict[str, Any]:
         with straight.open(f"{proxy.rstrip('/')}{HEALTH}", timeout=SECONDS) as answer:
             health = json.load(answer)
     except (OSError, ValueError) as error:
-        raise NotTheEmulator(f"The proxy {_shown(proxy)} is not the emulator: {HEALTH} gave {error}.") from None
+        raise NotTheEmulator(f"The proxy {_shown(proxy)} is not the emulator: {HEALTH} gave {error}.", UP) from None
     if not isinstance(health, dict) or health.get("status") != "ready" or "subscription" not in health:
-        raise NotTheEmulator(f"The proxy {_shown(proxy)} is not the emulator: {HEALTH} answered {health!r}.")
+        raise NotTheEmulator(f"The proxy {_shown(proxy)} is not the emulator: {HEALTH} answered {health!r}.", UP)
     return health
 
 

@@ -1,13 +1,10 @@
-"""Apply a stack without an engine: the program is evaluated in this process, and each of its resources becomes an ARM request.
+"""The program evaluated in this process: what stands in for Pulumi's engine and for the provider of azure-native.
 
-    for every resource, as soon as what it refers to is there, independent ones side by side:
-        GET it -> not there                                                        PUT: created
-                  not as the program says, or not what the last apply sent         PUT: updated
-                  all that the program says                                        unchanged, nothing is sent
-    what an earlier apply made and the program no longer has: named, and deleted only when asked to
+Pulumi calls for each resource as soon as what it refers to is there, so independent ones are sent side by side:
 
-Only ever against the emulator: ``emulator_behind`` finds out who would answer for Azure's hosts, and anything else is refused.
-Against Azure a stack is applied by ``pulumi up``, which knows what it did before and shows what it will do.
+    GET it -> not there                                                        PUT: created
+              not as the program says, or not what the last apply sent         PUT: updated
+              all that the program says                                        unchanged, nothing is sent
 """
 
 from __future__ import annotations
@@ -19,103 +16,27 @@ import logging
 import runpy
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
 import pulumi
-from azure.core.exceptions import AzureError, ClientAuthenticationError
-from azure.identity import EnvironmentCredential
 from pulumi.runtime import config as given
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.settings import SETTINGS, get_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
-from infra import stackfile, table
-from infra.arm import ENDPOINT, Arm, ArmError
-from infra.emulated import emulator_behind
+from infra import table
+from infra.arm import Arm
+from infra.errors import ApplyError
+from infra.outcome import NOTHING, Done, explained
 
 T = TypeVar("T")
-NOTHING: Mapping[str, str] = {}
 
 SUBSCRIPTIONS = "2022-12-01"  # https://learn.microsoft.com/rest/api/resources/subscriptions/list
 SIDE_BY_SIDE = 8  # resources that are sent at one time
 CLIENT_CONFIG = "azure-native:authorization:getClientConfig"
-
-NEXT = {
-    "StorageAccountAlreadyTaken": "the name belongs to somebody else's account: set aml:suffix in the stack's file",
-    "VaultAlreadyExists": "the name is taken, perhaps by a vault in soft-delete: set aml:suffix, or purge that vault",
-    "AuthorizationFailed": "the credential may not do this: it needs Contributor, and Role Based Access Control Administrator",
-    "NotImplemented": "the emulator does not do this yet: take the resource out of the stack, or apply it to Azure",
-    "InvalidResourceLocation": "it exists in another region: delete it, or set azure-native:location back",
-}
-
-
-class ApplyError(Exception):
-    """A stack could not be applied; what was sent before stays, and the next apply goes on from there. ``next`` is what to do."""
-
-    def __init__(self, message: str, next: str | None = None) -> None:
-        super().__init__(message)
-        self.next = next
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of one resource. ``name`` is the program's own; ``change`` is ``created``, ``updated`` or ``unchanged``;
-    ``differing`` are the paths at which an updated one was found to be otherwise; ``digest`` is that of what the program says.
-    """
-
-    name: str
-    type: str
-    id: str
-    change: str
-    seconds: float
-    differing: tuple[str, ...]
-    digest: str
-
-
-@dataclass(frozen=True)
-class Applied:
-    """``left`` are ids that an earlier apply made and the program no longer has; ``deleted`` those of them that are gone now."""
-
-    outputs: Mapping[str, str]
-    resources: tuple[Done, ...]
-    left: tuple[str, ...]
-    deleted: tuple[str, ...]
-
-    @property
-    def made(self) -> dict[str, str]:
-        """What the next apply is given as ``before``: ids, and digests of what was sent."""
-        return {**{done.id: done.digest for done in self.resources}, **dict.fromkeys(self.left, "")}
-
-
-def apply(
-    stack: str,
-    *,
-    before: Mapping[str, str] = NOTHING,
-    prune: bool = False,
-    config: Mapping[str, str] = NOTHING,
-    report: Callable[[Done], None] = lambda done: None,
-) -> Applied:
-    """Bring the emulator that this process's environment leads to into the state that the program describes.
-
-    ``before``: what the last apply ``made``. ``prune``: delete those that the program no longer has. ``config``: values by full
-    key that count more than the stack's file. ``report`` is called from other threads, one
-    at a time.
-    Raises ``ConfigError``, ``NotTheEmulator`` or ``ApplyError``.
-    """
-    project, values = stackfile.read(stack)
-    emulator_behind(ENDPOINT)
-    with Arm(EnvironmentCredential()) as arm:
-        engine = Engine(arm, {**values, **config}, report, before)
-        outputs = engine.evaluate(project, stack)
-        done = tuple(engine.done)
-        made = {resource.id.lower() for resource in done}
-        left = [id for id in before if id.lower() not in made]
-        deleted = list(_delete(arm, left)) if prune else []
-    return Applied(outputs, done, tuple(id for id in left if id not in deleted), tuple(deleted))
 
 
 def _program() -> None:
@@ -143,6 +64,9 @@ class Engine(mocks.Mocks):
         self.values = values
         self.done: list[Done] = []
         self.failure: Exception | None = None
+        self.asked = (
+            False  # whether the program called a function of Azure's, whose answer the outcome then follows from
+        )
         self._arm = arm
         self._report = report
         self._before = {id.lower(): digest for id, digest in before.items()}
@@ -207,7 +131,7 @@ class Engine(mocks.Mocks):
         try:
             return work()
         except Exception as error:
-            failure = _explained(error, what)
+            failure = explained(error, what)
             with self._lock:
                 self.failure = self.failure or failure
             raise failure from error
@@ -223,7 +147,7 @@ class Engine(mocks.Mocks):
         if same == digest:  # secrets, which Azure does not give back, are as they were sent
             differing = tuple(path for path in differing if not path.startswith(kind.secrets))
         change = "unchanged"
-        if found is None or differing or same not in (None, "", digest):
+        if found is None or differing or same not in (None, digest):
             change = "created" if found is None else "updated"
             found = self._arm.put(wanted.path, wanted.query, wanted.body)
         done = Done(name, kind.type, wanted.id, change, time.monotonic() - started, differing, digest)
@@ -233,6 +157,7 @@ class Engine(mocks.Mocks):
         return wanted.id, table.outputs(token, found)
 
     def _call(self, token: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        self.asked = True
         path, version = table.function(token, args, subscription=self._who()["subscriptionId"])
         return self._arm.post(path, {"api-version": version})
 
@@ -294,27 +219,3 @@ def _revealed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _revealed(item) for key, item in value.items()}
     return [_revealed(item) for item in value] if isinstance(value, list) else value
-
-
-def _delete(arm: Arm, ids: Sequence[str]) -> Iterator[str]:
-    """Children before their parents: an id that is longer lies deeper."""
-    for id in sorted(ids, key=len, reverse=True):
-        try:
-            arm.delete(id, {"api-version": table.api_version(id)})
-        except (ArmError, AzureError) as error:
-            raise _explained(error, f"deleting {id}") from error
-        yield id
-
-
-def _explained(error: Exception, what: str) -> Exception:
-    if isinstance(error, ArmError):
-        where = f", property {error.property}" if error.property and error.status != 501 else ""
-        said = f"{what}{where}: Azure answered {error.status or ''} {error.code}: {error.message}"
-        return ApplyError(said, NEXT.get(error.code))
-    if isinstance(error, ClientAuthenticationError):
-        return ApplyError(
-            f"{what}: the credential in AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET is not taken: {error.message}"
-        )
-    if isinstance(error, AzureError):
-        return ApplyError(f"{what}: no answer: {error.message}")
-    return error

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from infra.config import ConfigError
+from infra.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 

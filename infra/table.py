@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from infra.errors import TableError
+
 GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 ML = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/{{workspaceName}}"
 STORAGE = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{{accountName}}"
 
 TRACKED = ("location", "tags")
-
-
-class TableError(Exception):
-    """A resource or function that the table does not have, or an argument that its path needs and was not given."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,7 @@ class ResourceType:
 
     @property
     def type(self) -> str:
-        """``Microsoft.Storage/storageAccounts/blobServices/containers``"""
-        namespace, *rest = self.path.rpartition("/providers/")[2].split("/")
-        return "/".join([namespace, *rest[::2]]) if "/providers/" in self.path else "Microsoft.Resources/resourceGroups"
+        return type_of(self.path)
 
 
 RESOURCES: Mapping[str, ResourceType] = {
@@ -174,10 +170,15 @@ def resource_type(token: str) -> ResourceType:
     return RESOURCES[token]
 
 
+def type_of(id: str) -> str:
+    """``Microsoft.Storage/storageAccounts/blobServices/containers``, of an id or of a path of the table."""
+    namespace, *rest = id.rpartition("/providers/")[2].split("/")
+    return "/".join([namespace, *rest[::2]]) if "/providers/" in id else "Microsoft.Resources/resourceGroups"
+
+
 def api_version(id: str) -> str:
     """The API version for a resource of this id, so that one that left the program can still be deleted."""
-    namespace, *rest = id.rpartition("/providers/")[2].split("/")
-    type = "/".join([namespace, *rest[::2]]) if "/providers/" in id else "Microsoft.Resources/resourceGroups"
+    type = type_of(id)
     for kind in RESOURCES.values():
         if kind.type.lower() == type.lower():
             return kind.api_version

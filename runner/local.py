@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import project
-from runner.errors import CloudError, Mistake, RunnerError
+from runner.errors import CloudError, Mistake
 
 if TYPE_CHECKING:
     import psutil
 
     from emulator import Emulator
-    from infra.inprocess import Applied, Done
+    from infra.apply import Applied
+    from infra.outcome import Done
 
 STACK = "local"
 STOP_SECONDS = 30.0  # for what is being answered, and for the children
@@ -98,21 +99,20 @@ def up(*, port: int | None = None, prune: bool = False, report: Callable[[Done],
         # The program's packages take as long to import as the emulator takes to start: side by side.
         with ThreadPoolExecutor(1) as pool:
             starting = pool.submit(emulator.start, detached=True)
-            from infra import inprocess
+            from infra import apply
 
-            inprocess.preload()
+            before = apply.Memory.read(_read(_file(home)).get("memory"))
+            if not apply.remembers(STACK, before):
+                from infra import inprocess
+
+                inprocess.preload()
             starting.result()
         ready = time.monotonic()
         environment = emulator.environment()
         os.environ.update(environment)
         _write(_shell_file(home), {"given": environment, "machine": machine})
-        content = _read(_file(home))
-        applied = inprocess.apply(STACK, before=content.get("resources", {}), prune=prune, report=report)
-        written = {
-            "outputs": applied.outputs,
-            "environment": environment,
-            "resources": applied.made,
-        }
+        applied = apply.apply(STACK, before=before, prune=prune, report=report)
+        written = {"outputs": applied.outputs, "environment": environment, "memory": vars(applied.memory)}
         _write(_file(home), written)
     taken = port if port not in (None, emulator.port) else None
     address = f"http://127.0.0.1:{emulator.port}"
@@ -139,7 +139,7 @@ def down() -> bool:
 def status() -> Status:
     home = folder()
     content = _read(_file(home))
-    outputs, resources = content.get("outputs"), len(content.get("resources", ()))
+    outputs, resources = content.get("outputs"), len(content.get("memory", {}).get("sent", ()))
     running = _emulator(home).running()
     if running is None:
         return Status(False, home, resources=resources, outputs=outputs)
@@ -228,18 +228,16 @@ def _emulator(home: Path, port: int | None = None) -> Emulator:
 def _known_errors() -> Iterator[None]:
     """What the emulator and the stack raise, as the runner says it."""
     from emulator.errors import StateError
+    from infra.errors import ConfigError, StackError
 
     try:
         yield
     except StateError as error:
         raise Mistake(str(error)) from None
-    except RunnerError:
-        raise
-    except Exception as error:
-        if not type(error).__module__.startswith("infra."):
-            raise
-        kind = Mistake if type(error).__name__ == "ConfigError" else CloudError
-        raise kind(str(error), next=getattr(error, "next", None)) from error
+    except ConfigError as error:
+        raise Mistake(str(error), next=error.next) from None
+    except StackError as error:
+        raise CloudError(str(error), next=error.next) from error
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from runner.options import Group
 from runner.progress import duration
 
 if TYPE_CHECKING:
-    from infra.inprocess import Done
+    from infra.outcome import Done
 
 COLOURS = {"2": "green", "3": "cyan", "4": "yellow", "5": "red"}
 

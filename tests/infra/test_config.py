@@ -6,7 +6,8 @@ import pytest
 from recorder import evaluate
 
 from infra import config, stackfile
-from infra.config import LOCATION, ConfigError
+from infra.config import LOCATION
+from infra.errors import ConfigError
 
 HERE = {LOCATION: "westeurope"}
 

@@ -10,9 +10,10 @@ from threading import Thread
 import pytest
 
 from emulator import Emulator
-from infra import inprocess
+from infra.apply import apply
 from infra.arm import ENDPOINT
-from infra.emulated import NotTheEmulator, emulator_behind
+from infra.emulated import emulator_behind
+from infra.errors import NotTheEmulator
 
 PROXIES = [name for pair in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (pair, pair.lower())]
 
@@ -54,14 +55,14 @@ def test_without_a_proxy_it_would_be_azure_itself(bare: pytest.MonkeyPatch) -> N
     with pytest.raises(
         NotTheEmulator, match="https://management.azure.com would be reached without a proxy.*pulumi up"
     ):
-        inprocess.apply("local")
+        apply("local")
 
 
 def test_a_host_that_goes_past_the_proxy_is_azure_itself(azure: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1,.azure.com")
     with pytest.raises(NotTheEmulator, match="management.azure.com would be reached without a proxy"):
-        inprocess.apply("local")
+        apply("local")
 
 
 def test_signing_in_past_the_proxy_is_refused_too(azure: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +70,7 @@ def test_signing_in_past_the_proxy_is_refused_too(azure: Emulator, monkeypatch: 
         monkeypatch.setenv(name, "login.microsoftonline.us")
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "login.microsoftonline.us")
     with pytest.raises(NotTheEmulator, match="login.microsoftonline.us would be reached without"):
-        inprocess.apply("local")
+        apply("local")
 
 
 def test_a_proxy_elsewhere_is_refused_unasked(bare: pytest.MonkeyPatch) -> None:
@@ -77,18 +78,18 @@ def test_a_proxy_elsewhere_is_refused_unasked(bare: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         NotTheEmulator, match="through the proxy proxy.example.com:3128, which is not on this"
     ) as refused:
-        inprocess.apply("local")
+        apply("local")
     assert "secret" not in str(refused.value)
 
 
 def test_a_proxy_here_that_is_not_the_emulator_is_refused(bare: pytest.MonkeyPatch, somebody: str) -> None:
     bare.setenv("HTTPS_PROXY", somebody)
     with pytest.raises(NotTheEmulator, match="is not the emulator: /_emulator/health answered"):
-        inprocess.apply("local")
+        apply("local")
 
 
 def test_a_proxy_that_does_not_answer_is_refused(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     with pytest.raises(NotTheEmulator, match="127.0.0.1:9 is not the emulator"):
-        inprocess.apply("local")
+        apply("local")
     assert "HTTPS_PROXY" in os.environ

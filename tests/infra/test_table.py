@@ -17,7 +17,8 @@ import pytest
 from recorder import SUBSCRIPTION, evaluate
 
 from infra import table
-from infra.table import Request, TableError
+from infra.errors import TableError
+from infra.table import Request
 
 SCHEMAS = Path(os.environ.get("ARM_SCHEMAS") or Path(__file__).resolve().parents[3] / "shared" / "arm-schemas")
 CONTRIBUTOR = "44444444-4444-4444-4444-444444444444"
@@ -53,7 +54,7 @@ def test_every_body_that_is_sent_is_what_arm_takes(variant: str) -> None:
     if not SCHEMAS.is_dir():
         pytest.skip(f"ARM's schemas are not at {SCHEMAS}: name their folder in ARM_SCHEMAS")
     sent, _ = evaluate(**VARIANTS[variant])
-    assert {_type(request) for request in sent} == {kind.type for kind in table.RESOURCES.values()}
+    assert {table.type_of(request.id) for request in sent} == {kind.type for kind in table.RESOURCES.values()}
     for request in sent:
         assert list(_faults(request)) == [], request.id
 
@@ -90,7 +91,7 @@ def test_the_account_key_is_sent_only_where_it_is_asked_for() -> None:
 def test_whatever_can_be_tagged_is_tagged_and_no_tag_is_empty() -> None:
     sent, _ = evaluate(tags='{"owner": "somebody"}')
     for request in sent:
-        if "tags" in next(kind for kind in table.RESOURCES.values() if kind.type == _type(request)).top:
+        if "tags" in next(kind for kind in table.RESOURCES.values() if kind.type == table.type_of(request.id)).top:
             assert {"project": "aml", "stack": "local", "owner": "somebody"}.items() <= request.body["tags"].items()
             assert all(request.body["tags"].values())
 
@@ -150,18 +151,13 @@ def _properties(*sent: Request) -> list[dict[str, Any]]:
         "Microsoft.MachineLearningServices/workspaces/datastores",
         "Microsoft.MachineLearningServices/workspaces/computes",
     )
-    return [next(request.body["properties"] for request in sent if _type(request) == type) for type in types]
-
-
-def _type(request: Request) -> str:
-    namespace, *rest = request.id.rpartition("/providers/")[2].split("/")
-    return "/".join([namespace, *rest[::2]]) if "/providers/" in request.id else "Microsoft.Resources/resourceGroups"
+    return [next(request.body["properties"] for request in sent if table.type_of(request.id) == type) for type in types]
 
 
 def _faults(request: Request) -> Iterator[str]:
     """What ARM's schema says against a body, and the names in it that the schema does not know."""
     schema, version = _schema(request)
-    type = _type(request)
+    type = table.type_of(request.id)
     groups = [schema[key] for key in ("resourceDefinitions", "subscription_resourceDefinitions") if key in schema]
     key = type.partition("/")[2].replace("/", "_")
     definition = {**next(group[key] for group in groups if key in group), "definitions": schema["definitions"]}
@@ -176,7 +172,7 @@ def _faults(request: Request) -> Iterator[str]:
 
 def _schema(request: Request) -> tuple[dict[str, Any], str]:
     """The schema for a request and its API version, with template expressions, which no request has, matching nothing."""
-    namespace, version = _type(request).partition("/")[0], request.query["api-version"]
+    namespace, version = table.type_of(request.id).partition("/")[0], request.query["api-version"]
     # Resource groups are published as a schema for a later version only.
     files = [*(SCHEMAS / version).glob(f"{namespace}*.json"), *SCHEMAS.glob(f"*/{namespace}.json")]
     # A base type that allows no other name contradicts the types that extend it by "allOf"; ``_unknown`` looks at names.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -10,8 +11,11 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from infra import inprocess, stackfile, table
-from infra.inprocess import Applied, ApplyError, Done, differences
+from infra import stackfile, table
+from infra.apply import Applied, Memory, apply
+from infra.errors import ApplyError
+from infra.inprocess import differences
+from infra.outcome import Done
 
 NOTHING: Mapping[str, str] = {}
 
@@ -28,7 +32,7 @@ class Own:
     def apply(self, config: Mapping[str, str] = NOTHING, **options: Any) -> Applied:
         """``config`` has the project's keys without its name."""
         full = {key if ":" in key else f"{self.project}:{key}": value for key, value in config.items()}
-        return inprocess.apply("local", config=full, **options)
+        return apply("local", config=full, **options)
 
 
 @pytest.fixture
@@ -54,11 +58,23 @@ def test_a_stack_is_applied_and_its_resources_are_azures(own: Own, arm: Any) -> 
     assert applied.outputs["AZURE_SUBSCRIPTION_ID"] == arm.subscription
 
 
+def test_a_program_that_nothing_changed_for_is_not_evaluated_again(own: Own, arm: Any) -> None:
+    first = own.apply()
+    remembered = Memory.read(json.loads(json.dumps(vars(first.memory))))
+    again = own.apply(before=remembered)
+    assert again.memory is remembered and changes(again) == {"unchanged": len(table.RESOURCES)}
+
+    cluster = next(done.id for done in first.resources if done.type.endswith("/computes"))
+    assert arm.call("DELETE", f"{cluster}?underlyingResourceAction=Delete", version="2025-12-01").status_code < 300
+    assert changes(own.apply(before=remembered)) == {"unchanged": len(table.RESOURCES) - 1, "created": 1}
+    assert Memory.read({"of": "another version"}) == Memory.read(None) == Memory()
+
+
 def test_a_second_apply_writes_nothing(own: Own, azure: Emulator) -> None:
     first = own.apply()
     journal = azure.home.logs / "requests.log"
     before = journal.stat().st_size
-    second = own.apply(before=first.made)
+    second = own.apply(before=first.memory)
     assert changes(second) == {"unchanged": len(table.RESOURCES)}
     assert (second.outputs, second.left) == (first.outputs, ())
     sent = journal.read_text()[before:]
@@ -87,20 +103,20 @@ def test_what_was_changed_by_hand_is_set_back(own: Own, arm: Any) -> None:
 def test_an_account_key_is_sent_again_when_it_changed_or_nobody_knows(own: Own, arm: Any) -> None:
     keyed = {"datastoreAuth": "accountKey"}
     first = own.apply(keyed)
-    assert changes(own.apply(keyed, before=first.made)) == {"unchanged": len(table.RESOURCES)}
+    assert changes(own.apply(keyed, before=first.memory)) == {"unchanged": len(table.RESOURCES)}
     (unknown,) = (done for done in own.apply(keyed).resources if done.change == "updated")
     assert unknown.differing == ("properties.credentials.secrets",)
 
     account = next(done.id for done in first.resources if done.type == "Microsoft.Storage/storageAccounts")
     renewed = arm.call("POST", f"{account}/regenerateKey", {"keyName": "key1"}, version="2024-01-01")
     assert renewed.status_code == 200, renewed.text
-    (datastore,) = (done for done in own.apply(keyed, before=first.made).resources if done.change == "updated")
+    (datastore,) = (done for done in own.apply(keyed, before=first.memory).resources if done.change == "updated")
     assert datastore.type == "Microsoft.MachineLearningServices/workspaces/datastores"
 
 
 def test_a_change_of_nothing_but_case_is_a_change(own: Own, arm: Any) -> None:
     first = own.apply({"tags": '{"owner": "Anna"}'})
-    second = own.apply({"tags": '{"owner": "ANNA"}'}, before=first.made)
+    second = own.apply({"tags": '{"owner": "ANNA"}'}, before=first.memory)
     assert changes(second)["updated"] >= 1
     group = next(done.id for done in second.resources if done.name == "group")
     assert arm.get(group, version="2024-03-01").json()["tags"]["owner"] == "ANNA"
@@ -109,7 +125,7 @@ def test_a_change_of_nothing_but_case_is_a_change(own: Own, arm: Any) -> None:
 def test_what_left_the_program_is_named_and_deleted_only_when_asked_to(own: Own, arm: Any) -> None:
     first = own.apply()
     renamed = {"datastore": "otherstore"}
-    before = first.made
+    before = first.memory
     second = own.apply(renamed, before=before)
     assert {id.rpartition("/")[2] for id in second.left} == {"flatfilestorage"} and len(second.left) == 2
     assert all(arm.get(id, version=table.api_version(id)).status_code == 200 for id in second.left)
