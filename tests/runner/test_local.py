@@ -197,45 +197,43 @@ def test_an_emulator_killed_while_it_starts_is_no_obstacle(homes: Path) -> None:
     assert two.status["resources"] == 11
 
 
-def test_a_taken_port_gives_another_one_and_two_homes_run_side_by_side(local: Local, homes: Path) -> None:
-    two, port = Local(homes / "two"), str(local.status["address"]).rpartition(":")[2]
-    said = two("up", "--port", port).stderr
-    assert f"port {port} is taken" in said
+@pytest.fixture(scope="module")
+def two(local: Local, homes: Path) -> Local:
+    """Another one that is up, on a port of its own though it asked for the first one's."""
+    other, port = Local(homes / "two"), str(local.status["address"]).rpartition(":")[2]
+    assert f"port {port} is taken" in other("up", "--port", port).stderr
+    return other
+
+
+def test_two_homes_run_side_by_side(local: Local, two: Local) -> None:
     one, other = local.status, two.status
     assert one["running"] and other["running"] and one["address"] != other["address"] and one["pid"] != other["pid"]
-    theirs = json.loads(two("env", "--shell", "json").stdout)
-    assert theirs["AZURE_CLIENT_SECRET"] != json.loads(local("env", "--shell", "json").stdout)["AZURE_CLIENT_SECRET"]
-    two("down")
-    assert local.status["running"] is True and two.status["running"] is False
+    mine, theirs = (json.loads(each("env", "--shell", "json").stdout) for each in (local, two))
+    assert mine["AZURE_CLIENT_SECRET"] != theirs["AZURE_CLIENT_SECRET"]
+    assert mine["AZURE_SUBSCRIPTION_ID"] != theirs["AZURE_SUBSCRIPTION_ID"]
 
 
-def test_down_stops_everything_and_can_be_said_twice(homes: Path) -> None:
-    two = Local(homes / "two")
-    two("up")
+def test_reset_empties_the_state_and_keeps_the_emulator_what_it_is(two: Local) -> None:
+    before = json.loads(two("env", "--shell", "json").stdout)
+    (two.home / "runs" / "a-job").mkdir(parents=True)
+    assert "1 job is running" in two("reset", code=1).stderr
+    assert two.status["running"] is True
+
+    said = two("reset", "--yes").stderr
+    assert "is empty" in said and "stack local: 11 created" in said
+    assert not (two.home / "runs" / "a-job").exists()
+    assert json.loads(two("env", "--shell", "json").stdout) == before
+
+
+def test_down_stops_everything_of_its_own_and_can_be_said_twice(local: Local, two: Local) -> None:
     family = two.family()
     assert "stopped" in two("down").stderr
     assert psutil.wait_procs(family, timeout=0.1)[1] == []
     assert "no emulator was running" in two("down").stderr
+    assert local.status["running"] is True and two.status["running"] is False
 
-
-def test_reset_empties_the_state_and_keeps_the_emulator_what_it_is(homes: Path) -> None:
-    two = Local(homes / "two")
-    two("up")
-    before = json.loads(two("env", "--shell", "json").stdout)
-    said = two("reset").stderr
-    assert "is empty" in said and "stack local: 11 created" in said
-    assert json.loads(two("env", "--shell", "json").stdout) == before
-    two("down")
     assert "next: aml local up" in two("reset").stderr
     assert not (two.home / "store.db").exists() and not (two.home / "stacks").exists()
-
-
-def test_running_jobs_are_not_reset_unasked(homes: Path) -> None:
-    two = Local(homes / "two")
-    two("up")
-    (two.home / "runs" / "a-job").mkdir(parents=True, exist_ok=True)
-    assert "1 job is running" in two("reset", code=1).stderr
-    assert "is empty" in two("reset", "--yes").stderr
 
 
 def test_a_folder_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
