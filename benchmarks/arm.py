@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figure import Figure
-from benchmarks.wire import Wire
+from benchmarks.wire import Wire, bearer
 from emulator import Emulator
 
 CONNECTIONS, EACH = 16, 250
@@ -20,9 +20,9 @@ HOST, VERSION = "management.azure.com", "api-version=2023-01-31"
 
 def run() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder, Emulator(Path(folder) / "home") as azure:
-        token = azure.token("https://management.azure.com/.default")
+        token = bearer(azure, "https://management.azure.com")
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        group = f"/subscriptions/{azure.subscription_id}/resourceGroups/bench"
+        group = f"/subscriptions/{azure.settings.subscription}/resourceGroups/bench"
         writes, reads = asyncio.run(_measure(azure.port, str(azure.home.bundle), group, headers))
     for name, (rate, times), goal in (("ARM writes", writes, 750), ("ARM reads", reads, 1200)):
         slow = statistics.quantiles(times, n=100)[98] * 1000

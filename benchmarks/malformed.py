@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figure import Figure
-from benchmarks.wire import Wire
+from benchmarks.wire import Wire, bearer
 from emulator import Emulator
 
 REQUESTS, SEED, PATIENCE = 10_000, 20261124, 20.0
@@ -27,7 +27,7 @@ def run() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         outside = Path(folder)
         with Emulator(outside / "home") as azure:
-            group = f"/subscriptions/{azure.subscription_id}/resourceGroups/bench"
+            group = f"/subscriptions/{azure.settings.subscription}/resourceGroups/bench"
             counts, bad = asyncio.run(_storm(azure, group))
         strays = [path.name for path in outside.iterdir() if path.name != "home"]
     detail = ", ".join(f"{status}: {count:,}" for status, count in sorted(counts.items())) + f"; seed {SEED}"
@@ -42,8 +42,8 @@ def run() -> Iterator[Figure]:
 async def _storm(azure: Emulator, group: str) -> tuple[Counter[str], dict[str, list[bytes]]]:
     dice = random.Random(SEED)
     tokens = {
-        "management.azure.com": azure.token("https://management.azure.com/.default"),
-        "benchblobs.blob.core.windows.net": azure.token("https://storage.azure.com/.default"),
+        "management.azure.com": bearer(azure, "https://management.azure.com"),
+        "benchblobs.blob.core.windows.net": bearer(azure, "https://storage.azure.com"),
     }
     await _prepare(azure, group, tokens["management.azure.com"])
     counts: Counter[str] = Counter()

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import json
+import urllib.request
 from collections.abc import Mapping
 from types import TracebackType
+from urllib.parse import urlencode
+
+from emulator import Emulator
 
 
 class Wire:
@@ -54,3 +59,21 @@ class Wire:
         if length is None:
             return status, await self.reader.read()
         return status, await self.reader.readexactly(length)
+
+
+def bearer(azure: Emulator, resource: str) -> str:
+    """A token of the local principal for ``resource``, a URL without a slash at its end."""
+    variables = azure.environment()
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": variables["AZURE_CLIENT_ID"],
+        "client_secret": variables["AZURE_CLIENT_SECRET"],
+        "scope": f"{resource}/.default",
+    }
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({"https": variables["HTTPS_PROXY"]}),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])),
+    )
+    url = f"https://login.microsoftonline.com/{variables['AZURE_TENANT_ID']}/oauth2/v2.0/token"
+    with opener.open(url, urlencode(form).encode()) as answer:
+        return str(json.load(answer)["access_token"])
