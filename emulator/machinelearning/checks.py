@@ -47,6 +47,9 @@ def mapping(holder: Mapping[str, Any], name: str, *, of_text: bool = False) -> d
     value = holder.get(name)
     if value is None:
         return None
+    if of_text and isinstance(value, dict):
+        # A number or a boolean where a text belongs becomes one: the SDK sends `hash_version: 202208`, and Azure takes it.
+        value = {key: str(item) if isinstance(item, int | float) else item for key, item in value.items()}
     if not isinstance(value, dict) or (of_text and not all(isinstance(item, str) for item in value.values())):
         raise invalid_content(
             f"The property '{name}' must be a JSON object{' whose values are strings' if of_text else ''}.", target=name
