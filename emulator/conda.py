@@ -163,7 +163,10 @@ class _Draft:
                 self.notes.append(f"'{entry}' is {known} on PyPI.")
             if build:
                 self.notes.append(f"'{entry}': builds are conda's; PyPI's wheel for this machine is taken.")
-            requirement = Requirement(f"{known}{specifiers(version, entry)}")
+            try:
+                requirement = Requirement(f"{known}{specifiers(version, entry)}")
+            except InvalidRequirement:
+                raise EnvironmentFailed(f"'{entry}': '{known}' cannot be the name of a package on PyPI.") from None
             same = self._conda.get(requirement.name)
             if same:
                 requirement.specifier &= same.specifier
@@ -280,7 +283,7 @@ IGNORED = {
 def _load(text: str) -> dict[str, Any]:
     try:
         spec = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # YAML's dates and depths raise Python's own
         raise EnvironmentFailed(f"The conda file is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(spec, dict):
         raise EnvironmentFailed(f"The conda file must have keys such as 'dependencies'; it is {_shown(spec)}.")

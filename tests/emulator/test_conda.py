@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import shutil
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from emulator import conda
 from emulator.conda import EnvironmentFailed, Recipe
@@ -100,6 +103,7 @@ def test_native_libraries_are_left_out_and_said(entry: str) -> None:
         ("pandas[excel]", "Move 'pandas[excel]' to the pip section"),
         ("numpy 1 2 3", "more than a name"),
         ("-e .", "is not a conda package"),
+        ("numpy-", "cannot be the name"),
         (7, "neither a package"),
         ({"npm": ["left-pad"]}, "neither a package"),
         ({"pip": "numpy"}, "must be a list of lines"),
@@ -205,6 +209,8 @@ def test_keys_of_the_file_are_honoured_or_said() -> None:
         ("dependencies: [", "is not YAML"),
         ("- numpy", "must have keys"),
         ("", "must have keys"),
+        ("dependencies: 2024-99-99", "is not YAML"),
+        ("[" * 5000, "is not YAML"),
         ("dependencies: numpy", "'dependencies' must be a list"),
         ("dependencies: [numpy]\nvariables: [A=1]", "'variables' must be"),
     ],
@@ -221,3 +227,29 @@ def test_a_file_that_is_none_is_refused(text: str, told: str) -> None:
 )
 def test_near_names(name: str, meant: str | None) -> None:
     assert conda.near(name)[:1] == ([meant] if meant else [])
+
+
+def test_the_table_of_names_is_consistent() -> None:
+    names = conda._names()
+    sections = [set(names[key]) for key in ("renamed", "libraries", "programs", "refused")]
+    assert sum(map(len, sections)) == len(set().union(*sections))
+    assert all(canonicalize_name(name) == name for section in sections for name in section)
+
+
+def test_no_text_at_all_is_more_than_refused() -> None:
+    """Every mutilation of an entry is translated, or refused in words: never another exception."""
+    chance, alphabet = random.Random(7), "numpy=<>!~*.,|[]'\"- :#@/0123456789 \t\nä\0+_"
+    seeds = (
+        "numpy=1.26.*",
+        "numpy[version='>=1.21,<2']",
+        "-e git+https://host/a#egg=b",
+        "six==1 --hash=sha256:aa",
+        "b @ https://host/b.whl",
+    )
+    for _ in range(700):
+        text = list(chance.choice(seeds))
+        for _ in range(chance.randrange(6)):
+            text[chance.randrange(len(text))] = chance.choice(alphabet) * chance.randrange(3)
+        for entry in ("".join(text), {"pip": ["".join(text)]}):
+            with contextlib.suppress(EnvironmentFailed):
+                assert "pip" in " ".join(translated(entry).requirements)
