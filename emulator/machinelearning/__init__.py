@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from emulator.identity import ARM, MACHINE_LEARNING
 from emulator.machinelearning import (
+    assetrules,
     assets,
     computes,
     connections,
@@ -23,10 +24,10 @@ from emulator.routes import Route
 HOST, PLANE = "management.azure.com", "*.api.azureml.ms"
 ANY_OF_BOTH = (*ARM, *MACHINE_LEARNING)
 REGION = f"/subscriptions/{{subscription}}/providers/{names.PROVIDER}/locations/{{location}}"
-CODE = (
+WORKSPACE = (
     f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{names.PROVIDER}/workspaces/{{workspace}}"
-    "/codes/{name}/versions/{version}"
 )
+CODE = f"{WORKSPACE}/codes/{{name}}/versions/{{version}}"
 
 KINDS = (workspaces.KIND, datastores.KIND, computes.KIND, *connections.KINDS, *assets.KINDS)
 
@@ -34,6 +35,10 @@ ROUTES = (
     Route(HOST, "GET", f"{REGION}/vmSizes", locations.list_sizes, ARM),
     Route(HOST, "GET", f"{REGION}/usages", locations.list_usages, ARM),
     Route(HOST, "POST", f"{CODE}/startPendingUpload", uploads.start, ARM),
+    *(
+        Route(HOST, "GET", f"{WORKSPACE}/{plural}/{{name}}/versions", assets.list_versions, ARM)
+        for plural in assetrules.RULES
+    ),
     Route(
         PLANE, "POST", "/data/v1.0/{workspace:path}/dataversion/batchGetResolvedUris", dataplane.data_uris, ANY_OF_BOTH
     ),

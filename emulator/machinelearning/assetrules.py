@@ -86,6 +86,8 @@ def _data(call: Call, id: ResourceId, sent: Mapping[str, Any]) -> dict[str, Any]
     if kind is None:
         raise invalid_content("The property 'dataType' is required.", target="dataType")
     uri, _ = _uri(call, id, sent, "dataUri")
+    if kind != "uri_file" and uri.startswith("azureml://") and not uri.endswith("/"):
+        uri += "/"  # a folder's path ends with a slash in what Azure ML answers
     stored: dict[str, Any] = {"dataType": kind, "dataUri": uri}
     if kind == "mltable":
         referenced = sent.get("referencedUris")
@@ -102,7 +104,7 @@ def _model(call: Call, id: ResourceId, sent: Mapping[str, Any]) -> dict[str, Any
     return {
         "modelUri": uri,
         "modelType": checks.one_of(sent, "modelType", MODEL_TYPES, MODEL_TYPES[0]),
-        "flavors": checks.mapping(sent, "flavors"),
+        "flavors": checks.mapping(sent, "flavors") or {},
         "jobName": checks.text(sent, "jobName") or job,
         **({"datasets": sent["datasets"]} if sent.get("datasets") else {}),
     }
@@ -162,7 +164,7 @@ def _component(call: Call, id: ResourceId, sent: Mapping[str, Any]) -> dict[str,
     spec = checks.mapping(sent, "componentSpec")
     if not spec:
         raise invalid_content("The property 'componentSpec' is required.", target="componentSpec")
-    return {"componentSpec": spec}
+    return {"componentSpec": {**spec, "name": id.names[1], "version": id.name}}
 
 
 def _no_change(noun: str, what: str) -> Callable[[ResourceId], AzureError]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from emulator import arm
+from emulator import arm, namespaces
 from emulator.errors import AzureError, bad_request, not_found
 from emulator.http import Call, Handler, Reply
 from emulator.ids import ResourceId
@@ -59,8 +59,8 @@ def _check_version(rules: Rules) -> Check:
         sent = checks.properties_of(body)
         common = {
             "description": checks.text(sent, "description"),
-            "tags": checks.mapping(sent, "tags", of_text=True) or {},
-            "properties": checks.mapping(sent, "properties", of_text=True) or {},
+            "tags": checks.labels(sent, "tags"),
+            "properties": checks.labels(sent, "properties"),
             "isAnonymous": checks.truth(sent, "isAnonymous", False),
             "isArchived": checks.truth(sent, "isArchived", False),
         }
@@ -152,14 +152,25 @@ def _render_version(cloud: Cloud, document: Document) -> dict[str, Any]:
     return {"properties": {"isArchived": bool(document.body["properties"].get("isArchived")) or archived}}
 
 
-def _list_versions(rules: Rules) -> Handler:
-    async def list_all(call: Call) -> Reply:
-        container = call.cloud.store.get(call.params["id"])
-        found = call.cloud.store.children(call.params["id"], version_type(rules.plural))
-        archived = bool(container is not None and container.body["properties"].get("isArchived"))
-        return listing.page(call, found, archived=archived)
-
-    return list_all
+async def list_versions(call: Call) -> Reply:
+    """A name that has no versions has an empty list: the SDK looks for a code asset that way before it makes one."""
+    plural = call.path.rstrip("/").rsplit("/", 3)[-3].lower()
+    namespaces.check_subscription(call.cloud, call.params["subscription"])
+    namespaces.check_version(call, names.PROVIDER, "workspaces")
+    workspace = arm.get(call, call.path.rstrip("/").rsplit("/", 3)[0])
+    key = f"{workspace.id}/{plural}/{call.params['name']}"
+    container = call.cloud.store.get(key)
+    curated = (
+        registries.environment(call.params["name"], "") if plural == "environments" and container is None else None
+    )
+    if curated is not None:
+        return Reply(body={"value": registries.as_workspace_list(call, ResourceId.parse(key), curated)})
+    if plural == "codes" and call.option(
+        "hash"
+    ):  # the SDK makes up a name and asks by content: any code of the workspace will do
+        return listing.page(call, call.cloud.store.below(f"{workspace.id}/codes", version_type(plural)))
+    archived = bool(container is not None and container.body["properties"].get("isArchived"))
+    return listing.page(call, call.cloud.store.children(key, version_type(plural)), archived=archived)
 
 
 # Containers
@@ -171,8 +182,8 @@ def _check_container(rules: Rules) -> Check:
         rules.name(id.name)
         stored = {
             "description": checks.text(sent, "description"),
-            "tags": checks.mapping(sent, "tags", of_text=True) or {},
-            "properties": checks.mapping(sent, "properties", of_text=True) or {},
+            "tags": checks.labels(sent, "tags"),
+            "properties": checks.labels(sent, "properties"),
             "isArchived": checks.truth(sent, "isArchived", False),
         }
         if rules.plural == "data":
@@ -229,7 +240,6 @@ def _kinds(rules: Rules) -> tuple[Kind, Kind]:
         name=names.VERSION,
         check=_check_version(rules),
         render=_render_version,
-        list=_list_versions(rules),
         verbs=CONTAINER_VERBS,
     )
     return (

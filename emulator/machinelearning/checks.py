@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -43,18 +44,25 @@ def required(holder: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def mapping(holder: Mapping[str, Any], name: str, *, of_text: bool = False) -> dict[str, Any] | None:
+def mapping(holder: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     value = holder.get(name)
     if value is None:
         return None
-    if of_text and isinstance(value, dict):
-        # A number or a boolean where a text belongs becomes one: the SDK sends `hash_version: 202208`, and Azure takes it.
-        value = {key: str(item) if isinstance(item, int | float) else item for key, item in value.items()}
-    if not isinstance(value, dict) or (of_text and not all(isinstance(item, str) for item in value.values())):
-        raise invalid_content(
-            f"The property '{name}' must be a JSON object{' whose values are strings' if of_text else ''}.", target=name
-        )
+    if not isinstance(value, dict):
+        raise invalid_content(f"The property '{name}' must be a JSON object.", target=name)
     return value
+
+
+def labels(holder: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Tags or properties: texts by name. A number or a truth value is taken for its text, as Azure ML does; the SDK itself sends
+    ``hash_version`` as a number."""
+    found: dict[str, str] = {}
+    for key, value in (mapping(holder, name) or {}).items():
+        if isinstance(value, (dict, list)):
+            raise invalid_content(f"The value of '{key}' in '{name}' must be a string.", target=name)
+        if value is not None:
+            found[key] = value if isinstance(value, str) else json.dumps(value)
+    return found
 
 
 def truth(holder: Mapping[str, Any], name: str, default: bool | None = None) -> bool | None:

@@ -133,7 +133,8 @@ def _cluster(inner: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]
             f"MaxNodeCount are invalid: the least must not be above the most, and the most not above {MAX_NODES}.",
             target="scaleSettings",
         )
-    account = checks.mapping(inner, "userAccountCredentials") or before.get("userAccountCredentials")
+    account = checks.mapping(inner, "userAccountCredentials")
+    account = before.get("userAccountCredentials") if account is None else account
     return {
         "vmSize": _size(inner, before, "Cluster"),
         "vmPriority": checks.one_of(
@@ -154,7 +155,9 @@ def _cluster(inner: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]
         "enableNodePublicIp": checks.truth(inner, "enableNodePublicIp", before.get("enableNodePublicIp", True)),
         "isolatedNetwork": checks.truth(inner, "isolatedNetwork", False),
         "subnet": checks.mapping(inner, "subnet"),
-        "userAccountCredentials": {"adminUserName": checks.required(account, "adminUserName")} if account else None,
+        "userAccountCredentials": (
+            {"adminUserName": checks.required(account, "adminUserName")} if account is not None else None
+        ),
         "allocationStateTransitionTime": before.get("allocationStateTransitionTime") or _now(),
     }
 

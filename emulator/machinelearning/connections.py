@@ -43,7 +43,7 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
         raise invalid_content("The property 'authType' is required.", target="authType")
     checks.text(properties, "category")
     checks.text(properties, "target")
-    checks.mapping(properties, "metadata", of_text=True)
+    checks.labels(properties, "metadata")
     credentials = checks.mapping(properties, "credentials")
     if credentials is None and old is not None and old.body["properties"]["authType"] == auth:
         credentials = old.body["properties"].get("credentials")

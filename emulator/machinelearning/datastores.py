@@ -80,8 +80,8 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
         ),
         "credentials": _credentials(properties, old),
         "description": checks.text(properties, "description"),
-        "tags": checks.mapping(properties, "tags", of_text=True) or {},
-        "properties": checks.mapping(properties, "properties", of_text=True) or {},
+        "tags": checks.labels(properties, "tags"),
+        "properties": checks.labels(properties, "properties"),
         "serviceDataAccessAuthIdentity": checks.one_of(
             properties,
             "serviceDataAccessAuthIdentity",
@@ -197,24 +197,25 @@ async def list_secrets(call: Call) -> Reply:
         return Reply(body=credential["secrets"])
     key = _key(call.cloud, document)
     if checks.truth(asked, "expirableSecret", False) and properties["datastoreType"] == "AzureBlob":
-        link = await asyncio.to_thread(_expiring, properties["accountName"], properties["containerName"], key)
+        link = await asyncio.to_thread(_expiring, properties["accountName"], key)
         return Reply(body={"secretsType": "Sas", "sasToken": link})
     return Reply(body={"secretsType": "AccountKey", "key": key})
 
 
-def _expiring(account: str, container: str, key: str) -> str:
-    """A SAS signed with the datastore's own key, whether or not that is the account's."""
-    from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+def _expiring(account: str, key: str) -> str:
+    """A SAS for the account, as Azure ML gives it: with it the SDK fetches code from containers that are no datastore's. It is
+    signed with the datastore's own key, whether or not that is the account's."""
+    from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
     now = datetime.now(timezone.utc)
     try:
-        return generate_container_sas(
+        return generate_account_sas(
             account,
-            container,
-            account_key=key,
-            permission=ContainerSasPermissions.from_string("racwdl"),
+            key,
+            ResourceTypes(container=True, object=True),
+            AccountSasPermissions(read=True, write=True, delete=True, list=True, add=True, create=True),
+            now + timedelta(hours=EXPIRING),
             start=now - timedelta(minutes=5),
-            expiry=now + timedelta(hours=EXPIRING),
         )
     except ValueError as error:
         raise checks.user_error(

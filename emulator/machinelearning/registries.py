@@ -94,6 +94,17 @@ def as_workspace_container(id: ResourceId, found: Curated) -> dict[str, Any]:
     return _container(str(id), f"{names.PROVIDER}/workspaces/environments", found)
 
 
+def as_workspace_list(call: Call, id: ResourceId, newest: Curated) -> list[dict[str, Any]]:
+    found = [curated.find(newest.name, number) for number in _numbers(call, newest)]
+    return [as_workspace_environment(id.child("versions", one.version), one) for one in found if one is not None]
+
+
+def _numbers(call: Call, newest: Curated) -> list[str]:
+    """The versions there are, newest first, as far as the caller asks for them."""
+    top = arm.number(call, "$top", newest.latest) or newest.latest
+    return [str(number) for number in range(newest.latest, max(newest.latest - top, 0), -1)]
+
+
 def _version(one: Document, type: str = f"{names.PROVIDER}/workspaces/environments/versions") -> dict[str, Any]:
     return {
         "id": one.id,
@@ -197,9 +208,9 @@ async def list_versions(call: Call) -> Reply:
     newest = environment(name, "") if plural == "environments" else None
     if newest is None:
         raise missing(PUBLIC, plural, name, "")
-    top = arm.number(call, "$top", newest.latest) or newest.latest
-    numbers = range(newest.latest, max(newest.latest - top, 0), -1)
-    return Reply(body={"value": [_front_version(call, curated.find(name, str(number))) for number in numbers]})
+    return Reply(
+        body={"value": [_front_version(call, curated.find(name, number)) for number in _numbers(call, newest)]}
+    )
 
 
 async def get_version(call: Call) -> Reply:

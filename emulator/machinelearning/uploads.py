@@ -1,4 +1,4 @@
-"""Where a client puts a code asset before it registers it: a link into the workspace's default container.
+"""Where a client puts a code asset before it registers it: a link into a container of the workspace's storage account.
 
 https://learn.microsoft.com/rest/api/azureml/code-versions/create-or-get-start-pending-upload
 """
@@ -11,15 +11,15 @@ from emulator import arm, namespaces
 from emulator.errors import NotEmulated
 from emulator.http import Call, Reply
 from emulator.ids import ResourceId
-from emulator.machinelearning import checks, datastores, names
+from emulator.machinelearning import checks, names
 
 PERMISSIONS = "racwl"
 HOURS = 24
 
 
 async def start(call: Call) -> Reply:
-    """A link that reads, writes and lists. The container is the default datastore's, where the SDK keeps what it uploads below a
-    digest of its content: the same code is there once."""
+    """A link that reads, writes and lists, into a container of this version's own: the SDK puts a folder at the container's root,
+    and two folders of one name must not meet."""
     namespaces.check_subscription(call.cloud, call.params["subscription"])
     document = arm.get(call, call.path.rsplit("/codes/", 1)[0])
     names.ASSET.check(call.params["name"])
@@ -28,14 +28,17 @@ async def start(call: Call) -> Reply:
     kind = checks.one_of(asked, "pendingUploadType", ("TemporaryBlobReference", "None"), "TemporaryBlobReference")
     if kind == "None":
         raise NotEmulated("pending uploads of type None")
-    place = datastores.default_store(call.cloud, ResourceId.parse(document.id))
-    link = call.cloud.blobs.sas(place.account, place.container, permissions=PERMISSIONS, hours=HOURS)
+    account = ResourceId.parse(document.body["properties"]["storageAccount"]).name
+    guid = uuid.UUID(document.body["properties"]["workspaceId"])
+    container = str(uuid.uuid5(guid, f"{call.params['name']}:{call.params['version']}"))
+    await call.cloud.blobs.ensure_container(account, container)
+    link = call.cloud.blobs.sas(account, container, permissions=PERMISSIONS, hours=HOURS)
     return Reply(
         body={
             "pendingUploadId": checks.text(asked, "pendingUploadId") or str(uuid.uuid4()),
             "pendingUploadType": kind,
             "blobReferenceForConsumption": {
-                "blobUri": call.cloud.blobs.url(place.account, place.container),
+                "blobUri": call.cloud.blobs.url(account, container),
                 "storageAccountArmId": document.body["properties"]["storageAccount"],
                 "credential": {"credentialType": "SAS", "sasUri": link},
             },

@@ -39,3 +39,8 @@ def workspace_id(client: Any) -> str:
         f"/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}"
         f"/providers/Microsoft.MachineLearningServices/workspaces/{client.workspace_name}"
     )
+
+
+def put_version(arm: Any, client: Any, plural: str, name: str, version: str, properties: dict[str, Any]) -> Any:
+    """Register a version of an asset with a plain request."""
+    return arm.put(f"{workspace_id(client)}/{plural}/{name}/versions/{version}", {"properties": properties})
