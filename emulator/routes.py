@@ -33,6 +33,7 @@ BODY_LIMIT = 4 * 1024 * 1024  # bytes: Resource Manager's own limit for a reques
 ROOMS = (
     "emulator.login",
     "emulator.controls",
+    "emulator.clouds",
     "emulator.subscriptions",
     "emulator.groups",
     "emulator.resources",
