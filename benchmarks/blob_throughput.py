@@ -49,7 +49,7 @@ def run() -> Iterator[Figure]:
 
 
 async def _measure(storage: Storage, vendor: int, key: str) -> list[Figure]:
-    durable = next(one.laddr.port for one in storage.azurite().net_connections() if one.status == "LISTEN")
+    durable = storage.port()
     bundle = str(storage.home.bundle)
     ways: dict[str, Callable[[], Wire]] = {
         "gateway": lambda: Wire(storage.emulator.port, HOST, bundle),

@@ -212,10 +212,10 @@ class Gate:
             try:
                 await self._converse(connection, request, body, send)
                 return
-            except Lost as lost:
+            except Lost:
                 if request.gone:
                     return
-                if lost.answered:
+                if request.answered:
                     # Returning without the rest makes the server break the connection, which is how a client learns of it.
                     logger.warning("Azurite ended in the middle of its answer to %s", request)
                     return
@@ -265,6 +265,7 @@ class Gate:
                 self._reword(request, status, dict(headers).get(b"x-ms-error-code", b"").decode())
             start = {"type": "http.response.start", "status": status, "headers": _end_to_end(headers)}
             data, more = await connection.read()
+            request.answered = True
             await send(start)
             await send({"type": "http.response.body", "body": data, "more_body": more})
             if more and not isinstance(body, bytes):
@@ -299,6 +300,7 @@ async def _pump(connection: Connection, request: Request, receive: Receive) -> N
         while True:
             message = await asyncio.wait_for(receive(), SILENCE)
             if message["type"] == "http.disconnect":
+                request.gone = True
                 break
             data, more = message.get("body", b""), message.get("more_body", False)
             if data:
@@ -310,7 +312,6 @@ async def _pump(connection: Connection, request: Request, receive: Receive) -> N
         pass
     except Lost:
         return
-    request.gone = True
     connection.abort()
 
 

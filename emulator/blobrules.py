@@ -37,6 +37,7 @@ class Request:
     parameters: Sequence[tuple[str | None, str | None]] = ()  # the query in its order; None for what cannot be decoded
     anonymous: bool = False  # nothing in it says who sends it
     gone: bool = False  # the client is not there any more
+    answered: bool = False  # the first of the answer has been sent
 
     @staticmethod
     def of(scope: Mapping[str, Any]) -> Request:

@@ -21,11 +21,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Lost(Exception):
-    """The connection ended before the response did. ``answered``: whether its head had arrived."""
-
-    def __init__(self, answered: bool) -> None:
-        super().__init__("the connection ended before the response did")
-        self.answered = answered
+    """The connection ended before the response did."""
 
 
 class Connection(asyncio.Protocol):
@@ -62,7 +58,7 @@ class Connection(asyncio.Protocol):
     async def write(self, data: bytes) -> None:
         """Raises ``Lost`` where there is nobody to write to."""
         if self.closed:
-            raise Lost(self._head_seen)
+            raise Lost
         self._transport.write(data)
         if not self._writable.is_set():
             await self._writable.wait()
@@ -98,11 +94,12 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
+        self.closed = True  # at once, so that nobody takes it for one that can be used
         self._transport.abort()
 
     async def _more(self) -> None:
         if self.closed:
-            raise Lost(self._head_seen)
+            raise Lost
         self._wake = self._loop.create_future()
         try:
             await self._wake

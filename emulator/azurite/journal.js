@@ -56,6 +56,7 @@ class Journal {
     for (const name of Object.keys(this.collections)) this.listen(name, this.collections[name]());
     this.timer = setInterval(() => this.compact(), INTERVAL);
     this.timer.unref();
+    this.compact(); // what earlier lives left
   }
 
   /** Resolves when every change made before the call is on disk. */

@@ -77,6 +77,10 @@ class Storage:
         gateway = psutil.Process(self.emulator._must_run().pid)
         return next(child for child in gateway.children() if any(word.endswith("main.js") for word in child.cmdline()))
 
+    def port(self) -> int:
+        """Where that process listens."""
+        return next(one.laddr.port for one in self.azurite().net_connections() if one.status == "LISTEN")
+
 
 class Fixed:
     """A credential whose token was made elsewhere."""

@@ -129,10 +129,7 @@ def test_a_bad_token_is_refused_as_azure_refuses_it(
 
 
 def test_azurite_itself_takes_no_token_that_the_gate_did_not_make(storage: Storage, container: ContainerClient) -> None:
-    port = next(
-        connection.laddr.port for connection in storage.azurite().net_connections() if connection.status == "LISTEN"
-    )
-    url = f"http://127.0.0.1:{port}/{container.container_name}?restype=container"
+    url = f"http://127.0.0.1:{storage.port()}/{container.container_name}?restype=container"
     for token in (storage.token(), without_a_signature(storage)):
         headers = {
             "Host": "first.blob.core.windows.net",
@@ -518,11 +515,25 @@ def _put(container: ContainerClient, name: str, token: str, more: str) -> bytes:
 
 def test_requests_outlive_the_blob_service(storage: Storage, container: ContainerClient) -> None:
     container.upload_blob("x", b"kept")
-    old = storage.azurite()
+    old, port = storage.azurite(), storage.port()
     old.kill()
     assert container.download_blob("x").readall() == b"kept"
     container.upload_blob("y", b"new")
     assert storage.azurite().pid != old.pid
+    assert storage.port() == port  # what the emulator's own threads hold goes on too
+
+
+def test_a_download_that_breaks_off_is_not_taken_for_whole(storage: Storage, container: ContainerClient) -> None:
+    container.upload_blob("x", bytes(64 << 20), max_concurrency=4)
+    headers = {"Authorization": f"Bearer {storage.token()}", "x-ms-version": "2021-12-02"}
+    with requests.get(f"{container.url}/x", headers=headers, stream=True, timeout=30) as answer:
+        parts = answer.iter_content(1 << 16)
+        assert next(parts)
+        storage.azurite().kill()
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            for _ in parts:
+                pass
+    assert len(container.download_blob("x").readall()) == 64 << 20
 
 
 def test_nothing_of_an_unknown_account(storage: Storage) -> None:
