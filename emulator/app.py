@@ -120,6 +120,8 @@ class App:
         route, params = found
         principal = None
         if route.audience is not None:
+            if not self._cloud.ready:
+                raise AzureError(503, "ServiceUnavailable", "The emulator is starting.", headers={"Retry-After": "1"})
             principal = self._cloud.identity.verify(headers.get("authorization"), route.audiences)
         body = await _body(receive, headers, route.limit)
         return await route.handler(Call(self._cloud, method, host, path, params, query, headers, body, principal))

@@ -34,6 +34,7 @@ class Cloud:
         self.kinds = kinds
         self.operations = Operations(self)
         self.port = 0
+        self.ready = False
         self._rooms: list[Any] = []
         for name, noun in ROOMS.items():
             if importlib.util.find_spec(f"emulator.{name}"):
@@ -42,10 +43,11 @@ class Cloud:
                 self._rooms.append(room)
 
     async def start(self) -> None:
-        """After the gateway listens, before anything but its controls is answered."""
+        """After the gateway listens; what needs the rooms is answered 503 until they have started."""
         for room in self._rooms:
             await room.start()
         await self.operations.start()
+        self.ready = True
 
     async def stop(self) -> None:
         await self.operations.stop()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from emulator.errors import AzureError
 from emulator.http import Call, Reply
-from emulator.login import managed_identity
 from emulator.routes import CONTROLS, Route
 from emulator.store import Transaction
 from emulator.version import VERSION
@@ -16,7 +15,7 @@ from emulator.version import VERSION
 async def health(call: Call) -> Reply:
     return Reply(
         body={
-            "status": "ready",
+            "status": "ready" if call.cloud.ready else "starting",
             "version": VERSION,
             "subscription": call.cloud.identity.subscription,
             "tenant": call.cloud.identity.tenant,
@@ -51,5 +50,4 @@ def guarded(call: Call) -> None:
 ROUTES = (
     Route(CONTROLS, "GET", "/_emulator/health", health),
     Route(CONTROLS, "POST", "/_emulator/reset", reset),
-    Route(CONTROLS, "GET", "/_emulator/identity", managed_identity),
 )

@@ -221,7 +221,8 @@ class Emulator:
 def _answers(port: int, subscription: str) -> bool:
     try:
         with _direct().open(f"http://127.0.0.1:{port}/_emulator/health", timeout=5) as answer:
-            return bool(json.load(answer)["subscription"] == subscription)
+            said = json.load(answer)
+            return bool(said["subscription"] == subscription and said["status"] == "ready")
     except (OSError, ValueError, KeyError):
         return False
 

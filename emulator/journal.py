@@ -13,7 +13,7 @@ from pathlib import Path
 LIMIT = 16 * 1024 * 1024  # bytes; then the file becomes ``requests.log.1`` and the one before it goes
 
 _SECRET = re.compile(
-    r"((?:^|[?&])(?:sig|code|client_secret|assertion|password|token|access_token|sv_key)=)[^&]*", re.IGNORECASE
+    r"((?:^|[?&])(?:sig|code|client_secret|secret|assertion|password|token|access_token|sv_key)=)[^&]*", re.IGNORECASE
 )
 
 

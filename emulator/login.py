@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import Mapping
-from datetime import datetime, timezone
-from typing import Any
 from urllib.parse import parse_qsl
 
-import jwt
-
-from emulator.errors import AzureError
 from emulator.hosts import LOGIN_HOSTS
 from emulator.http import Call, Reply
-from emulator.identity import FEDERATION_AUDIENCE, FEDERATION_SUBJECT, LIFETIME, Identity, Principal
+from emulator.identity import LIFETIME, Identity
+from emulator.proofs import LoginError, LoginNotEmulated, client, missing
 from emulator.routes import Route
 
-ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 WELL_KNOWN_TENANTS = ("common", "organizations", "consumers")
 
 # The applications that exist in every tenant and that a token can be asked for; others are AADSTS500011.
@@ -49,37 +43,6 @@ RESOURCES = (
     "797f4846-ba00-4fd7-ba43-dac1f8f63013",
 )
 ACCOUNT_RESOURCE = re.compile(r"https://[a-z0-9]{3,24}\.(blob|dfs|queue|table|file)\.core\.windows\.net\Z")
-
-
-class LoginError(AzureError):
-    """An error of the token endpoint: ``number`` is the one after AADSTS."""
-
-    def __init__(self, status: int, error: str, number: int, message: str, *, host: str = "login.microsoftonline.com"):
-        super().__init__(status, error, f"AADSTS{number}: {message}")
-        self._number, self._host = number, host
-
-    def body(self) -> dict[str, Any]:
-        now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
-        trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
-        return {
-            "error": self.code,
-            "error_description": f"{self.message} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}",
-            "error_codes": [self._number],
-            "timestamp": now,
-            "trace_id": trace,
-            "correlation_id": correlation,
-            "error_uri": f"https://{self._host}/error?code={self._number}",
-        }
-
-
-class LoginNotEmulated(AzureError):
-    """501 in the shape that MSAL reads its errors from."""
-
-    def __init__(self, operation: str) -> None:
-        super().__init__(501, "not_implemented", f"The emulator does not emulate {operation}.")
-
-    def body(self) -> dict[str, Any]:
-        return {"error": self.code, "error_description": self.message}
 
 
 async def openid_configuration(call: Call) -> Reply:
@@ -150,7 +113,7 @@ async def token(call: Call) -> Reply:
     identity, form, version = call.cloud.identity, _form(call), _second(call)
     tenant, grant = _tenant(call), form.get("grant_type", "")
     if not grant:
-        raise _missing("grant_type")
+        raise missing("grant_type")
     if grant == "password":
         raise LoginError(
             400,
@@ -172,11 +135,11 @@ async def token(call: Call) -> Reply:
             50059,
             "No tenant-identifying information found in either the request or implied by any provided credentials.",
         )
-    principal = _client(identity, form, call)
+    principal = client(identity, form, f"https://{call.host}/{call.params['tenant']}")
     resource = _resource_of_scope(form) if version else form.get("resource", "")
     if not resource:
-        raise _missing("scope" if version else "resource")
-    _check_resource(resource, identity)
+        raise missing("scope" if version else "resource")
+    check_resource(resource, identity)
     issued = identity.token(resource, principal)
     if version:
         return Reply(
@@ -205,42 +168,6 @@ async def token(call: Call) -> Reply:
 
 async def not_emulated(call: Call) -> Reply:
     raise LoginNotEmulated(f"{call.method} {call.path}: no person can sign in here, use a service principal")
-
-
-async def managed_identity(call: Call) -> Reply:
-    """The token endpoint of a job's managed identity, on the gateway's own port.
-
-    App Service's form (``X-IDENTITY-HEADER``, api-version 2019-08-01) and Azure ML's (``secret``, 2017-09-01):
-    https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
-    """
-    secret = call.headers.get("x-identity-header") or call.headers.get("secret") or ""
-    principal = call.cloud.identity.granted(secret)
-    if principal is None:
-        raise _managed_error(401, "Unauthorized", "The identity header is missing, or not that of a running job.")
-    if (call.option("api-version") or "") not in ("2019-08-01", "2017-09-01"):
-        raise _managed_error(400, "BadRequest", "The api-version must be 2019-08-01 or 2017-09-01.")
-    asked = call.option("client_id") or call.option("clientid") or ""
-    if asked and asked.lower() != principal.client_id.lower():
-        raise _managed_error(400, "BadRequest", f"No managed identity was found for the client id '{asked}'.")
-    for name, own in (("mi_res_id", principal.resource_id), ("principal_id", principal.object_id)):
-        asked = call.option(name) or call.option("object_id" if name == "principal_id" else name) or ""
-        if asked and asked.lower() != own.lower():
-            raise _managed_error(400, "BadRequest", f"No managed identity was found for the {name} '{asked}'.")
-    resource = call.option("resource")
-    if not resource:
-        raise _managed_error(400, "BadRequest", "The parameter 'resource' is missing.")
-    _check_resource(resource, call.cloud.identity)
-    now = int(time.time())
-    return Reply(
-        body={
-            "access_token": call.cloud.identity.token(resource, principal),
-            "client_id": principal.client_id,
-            "expires_on": str(now + LIFETIME),
-            "not_before": str(now),
-            "resource": resource,
-            "token_type": "Bearer",
-        }
-    )
 
 
 def _second(call: Call) -> bool:
@@ -280,116 +207,6 @@ def _form(call: Call) -> Mapping[str, str]:
     return dict(pairs)
 
 
-def _missing(name: str) -> LoginError:
-    return LoginError(
-        400, "invalid_request", 900144, f"The request body must contain the following parameter: '{name}'."
-    )
-
-
-def _client(identity: Identity, form: Mapping[str, str], call: Call) -> Principal:
-    """Who asks, proved by a secret or by a signed assertion."""
-    client_id, secret, assertion = (form.get(name, "") for name in ("client_id", "client_secret", "client_assertion"))
-    if not client_id:
-        raise _missing("client_id")
-    if client_id.lower() != identity.local.client_id.lower():
-        raise LoginError(
-            400,
-            "unauthorized_client",
-            700016,
-            f"Application with identifier '{client_id}' was not found in the directory '{identity.tenant}'. This can happen "
-            "if the application has not been installed by the administrator of the tenant or consented to by any user in "
-            "the tenant. You may have sent your authentication request to the wrong tenant.",
-        )
-    if assertion:
-        if form.get("client_assertion_type") != ASSERTION_TYPE:
-            raise LoginError(400, "invalid_request", 50027, f"The client_assertion_type must be '{ASSERTION_TYPE}'.")
-        _check_assertion(identity, assertion, call)
-    elif secret:
-        if not identity.secret_is(secret):
-            raise LoginError(
-                401,
-                "invalid_client",
-                7000215,
-                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
-                f"not the client secret ID, for a secret added to app '{client_id}'.",
-            )
-    else:
-        raise LoginError(
-            401,
-            "invalid_client",
-            7000218,
-            "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
-        )
-    return identity.local
-
-
-def _check_assertion(identity: Identity, assertion: str, call: Call) -> None:
-    """A certificate's assertion names the client as its issuer; a federated one names the identity provider."""
-    try:
-        header = jwt.get_unverified_header(assertion)
-        issuer = jwt.decode(assertion, options={"verify_signature": False}).get("iss")
-    except jwt.PyJWTError:
-        raise LoginError(401, "invalid_client", 50027, "JWT token is invalid or malformed.") from None
-    by_certificate = str(issuer).lower() == identity.local.client_id.lower()
-    try:
-        if by_certificate:
-            thumbprint = str(header.get("x5t#S256") or header.get("x5t") or "")
-            certificate = identity.certificate_for(thumbprint)
-            if certificate is None:
-                raise LoginError(
-                    401,
-                    "invalid_client",
-                    700027,
-                    f"The certificate with identifier used to sign the client assertion is not registered on application. "
-                    f"[Reason - The key was not found., Thumbprint of key used by client: '{thumbprint}'].",
-                )
-            host = f"https://{call.host}/{call.params['tenant']}"
-            jwt.decode(
-                assertion,
-                certificate.public_key(),  # type: ignore[arg-type]  # an RSA key: made by ourselves
-                algorithms=["RS256", "PS256"],
-                audience=[f"{host}/oauth2/v2.0/token", f"{host}/oauth2/token", f"{host}/v2.0", host, f"{host}/"],
-                leeway=300,
-                options={"require": ["exp", "aud", "iss", "sub"]},
-            )
-        else:
-            if issuer != identity.federation_issuer:
-                raise LoginError(
-                    401,
-                    "invalid_client",
-                    700211,
-                    f"No matching federated identity record found for presented assertion issuer '{issuer}'.",
-                )
-            claims = jwt.decode(
-                assertion,
-                identity.public_key,
-                algorithms=["RS256"],
-                audience=FEDERATION_AUDIENCE,
-                leeway=300,
-                options={"require": ["exp", "aud", "iss", "sub"]},
-            )
-            if claims["sub"] != FEDERATION_SUBJECT:
-                raise LoginError(
-                    401,
-                    "invalid_client",
-                    700213,
-                    f"No matching federated identity record found for presented assertion subject '{claims['sub']}'.",
-                )
-    except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
-        raise LoginError(
-            401, "invalid_client", 700024, "Client assertion is not within its valid time range."
-        ) from None
-    except jwt.InvalidAudienceError:
-        number, what = (50027, "audience of the client assertion") if by_certificate else (700212, "audience")
-        raise LoginError(
-            401, "invalid_client", number, f"No matching record found for presented assertion: its {what} is another."
-        ) from None
-    except jwt.PyJWTError as error:
-        raise LoginError(
-            401, "invalid_client", 700027, f"Client assertion failed signature validation. [Reason - {error}]"
-        ) from None
-
-
 def _resource_of_scope(form: Mapping[str, str]) -> str:
     """The resource of ``https://management.azure.com/.default``: the whole of what stands before ``/.default``."""
     scopes = form.get("scope", "").split()
@@ -416,7 +233,8 @@ def _resource_of_scope(form: Mapping[str, str]) -> str:
     return resource
 
 
-def _check_resource(resource: str, identity: Identity) -> None:
+def check_resource(resource: str, identity: Identity) -> None:
+    """Raise AADSTS500011 for a resource that no token can be asked for."""
     bare = resource.lower().rstrip("/")
     if bare not in RESOURCES and not ACCOUNT_RESOURCE.match(bare) and bare != identity.local.client_id.lower():
         raise LoginError(
@@ -427,10 +245,6 @@ def _check_resource(resource: str, identity: Identity) -> None:
             "if the application has not been installed by the administrator of the tenant or consented to by any user in "
             "the tenant. You might have sent your authentication request to the wrong tenant.",
         )
-
-
-def _managed_error(status: int, code: str, message: str) -> AzureError:
-    return AzureError(status, code, message)
 
 
 _PATHS = (

@@ -34,6 +34,7 @@ ROOMS = (
     "emulator.login",
     "emulator.controls",
     "emulator.clouds",
+    "emulator.managed_tokens",
     "emulator.subscriptions",
     "emulator.groups",
     "emulator.resources",

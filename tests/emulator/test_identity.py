@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
@@ -18,9 +24,14 @@ from azure.identity import (
     WorkloadIdentityCredential,
 )
 
-from emulator import Emulator
+from emulator import Emulator, managed_tokens
+from emulator.app import App
+from emulator.ca import Authority
+from emulator.gateway import Gateway
 from emulator.home import Home
 from emulator.identity import ARM, Identity, Principal
+from emulator.journal import Journal
+from emulator.routes import Table
 
 SCOPE = "https://management.azure.com/.default"
 LOGIN = "https://login.microsoftonline.com"
@@ -272,6 +283,49 @@ def test_a_grant_is_a_job_s_own(azure: Emulator) -> None:
     for header in ({}, {"X-IDENTITY-HEADER": "guessed"}, {"secret": ""}):
         answer = requests.get(url, params={"api-version": "2019-08-01", "resource": ARM[0]}, headers=header, timeout=10)
         assert answer.status_code == 401
+
+
+@contextmanager
+def endpoint(home: Home) -> Iterator[tuple[Identity, str]]:
+    """The managed identities' endpoint of an installation whose ``Identity`` is in this process, and can grant."""
+    identity = Identity(home)
+    table = Table(managed_tokens.ROUTES)
+    cloud: Any = SimpleNamespace(identity=identity)
+    app = App(cloud, table, Journal(home.logs))
+    gateway = Gateway(app, Authority(home), {})
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        port = asyncio.run_coroutine_threadsafe(gateway.start(), loop).result(10)
+        yield identity, f"http://127.0.0.1:{port}/_emulator/identity"
+    finally:
+        asyncio.run_coroutine_threadsafe(gateway.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.mark.parametrize("form", ["IDENTITY", "MSI"])
+def test_a_process_with_a_grant_is_that_identity(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """In App Service's form and in Azure ML's, with the vendor's credential; and nobody else's client id will do."""
+    someone = Principal("oid", str(uuid.uuid4()), "someone", "/subscriptions/x")
+    with endpoint(Home(tmp_path / "home").prepare()) as (identity, url):
+        granted = identity.grant(someone, url)
+        for name, value in granted.items():
+            if name.startswith(form):
+                monkeypatch.setenv(name, value)
+        for credential in (ManagedIdentityCredential(), ManagedIdentityCredential(client_id=someone.client_id)):
+            token = credential.get_token(SCOPE)
+            claims = jwt.decode(token.token, options={"verify_signature": False})
+            assert (claims["oid"], claims["aud"]) == ("oid", "https://management.azure.com")
+            assert claims["xms_mirid"] == "/subscriptions/x"
+            assert token.expires_on > time.time() + 3000
+        with pytest.raises(ClientAuthenticationError):
+            ManagedIdentityCredential(client_id=str(uuid.uuid4())).get_token(SCOPE)
+        identity.revoke(granted)
+        with pytest.raises(ClientAuthenticationError):
+            ManagedIdentityCredential().get_token(SCOPE)
 
 
 def test_a_grant_can_be_taken_back(tmp_path: Any) -> None:
