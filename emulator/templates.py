@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import operator
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -142,16 +143,18 @@ class Evaluator:
     functions: Mapping[str, Callable[..., Any]]
     _busy: set[str] = field(default_factory=set)
 
-    def value(self, thing: Any) -> Any:
+    def value(self, thing: Any, depth: int = 0) -> Any:
         """``thing`` with every expression in it, at any depth, replaced by its value."""
+        if depth > DEPTH:
+            raise invalid("The template is nested too deeply.")
         if isinstance(thing, str):
             if is_expression(thing):
                 return self.tree(parse(thing))
             return thing[1:] if thing.startswith("[[") else thing
         if isinstance(thing, list):
-            return [self.value(item) for item in thing]
+            return [self.value(item, depth + 1) for item in thing]
         if isinstance(thing, dict):
-            return {str(self.value(key)): self.value(item) for key, item in thing.items()}
+            return {str(self.value(key)): self.value(item, depth + 1) for key, item in thing.items()}
         return thing
 
     def tree(self, tree: Tree) -> Any:
@@ -223,6 +226,15 @@ def _same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
+def _of_ints(function: Callable[[int, int], int]) -> Callable[[Any, Any], int]:
+    def checked(left: Any, right: Any) -> int:
+        if not (isinstance(left, int) and isinstance(right, int)) or abs(left) >= 2**63 or abs(right) >= 2**63:
+            raise ValueError(f"'{left}' and '{right}' are not two integers of 64 bits")
+        return function(left, right)
+
+    return checked
+
+
 def _concat(*values: Any) -> Any:
     if values and all(isinstance(value, list) for value in values):
         return [item for value in values for item in value]
@@ -258,7 +270,7 @@ def _now(pattern: str = "yyyyMMddTHHmmssZ") -> str:
 
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "add": lambda left, right: left + right,
+    "add": _of_ints(operator.add),
     "and": lambda *values: all(_truth(value) for value in values),
     "array": lambda value: value if isinstance(value, list) else [value],
     "bool": _truth,
@@ -267,7 +279,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "contains": _contains,
     "createarray": lambda *values: list(values),
     "createobject": lambda *values: dict(zip(values[::2], values[1::2], strict=True)),
-    "div": lambda left, right: int(left / right),
+    "div": _of_ints(lambda left, right: int(left / right)),
     "empty": lambda value: value is None or len(value) == 0,
     "endswith": lambda text, end: text.lower().endswith(end.lower()),
     "equals": _same,
@@ -286,8 +298,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "lessorequals": lambda left, right: left <= right,
     "max": lambda *values: max(values[0] if isinstance(values[0], list) else values),
     "min": lambda *values: min(values[0] if isinstance(values[0], list) else values),
-    "mod": lambda left, right: left % right,
-    "mul": lambda left, right: left * right,
+    "mod": _of_ints(operator.mod),
+    "mul": _of_ints(operator.mul),
     "newguid": lambda: str(uuid.uuid4()),
     "not": lambda value: not _truth(value),
     "null": lambda: None,
@@ -297,7 +309,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "split": lambda text, mark: re.split("|".join(map(re.escape, [mark] if isinstance(mark, str) else mark)), text),
     "startswith": lambda text, start: text.lower().startswith(start.lower()),
     "string": _text,
-    "sub": lambda left, right: left - right,
+    "sub": _of_ints(operator.sub),
     "substring": lambda text, start, length=None: text[start:] if length is None else text[start : start + length],
     "take": lambda value, count: value[: max(count, 0)],
     "tolower": lambda text: text.lower(),

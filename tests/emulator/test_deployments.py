@@ -144,4 +144,33 @@ def test_validation_changes_nothing(arm: Any, at: str, group: str, account: str)
     sent = {"properties": {"template": template(ACCOUNT), "parameters": values, "mode": "Incremental"}}
     assert arm.post(f"{at}/validate", sent).status_code == 200
     assert arm.get(f"{group}/providers/{STORAGE}/{account}").status_code == 404
-    assert arm.post(f"{at}/validate", {"properties": {"template": template(ACCOUNT)}}).status_code == 400
+    for wrong in (
+        {"template": template(ACCOUNT), "mode": "Incremental"},
+        {"template": 3, "mode": "Incremental"},
+        {"mode": "x"},
+        3,
+    ):
+        assert arm.post(f"{at}/validate", {"properties": wrong}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"resources": 3},
+        {"resources": ["a"]},
+        {"resources": [{"type": 3, "name": "a"}]},
+        {"resources": [{**ACCOUNT, "dependsOn": "all"}]},
+        {"resources": [{**ACCOUNT, "name": ["a"]}]},
+        {"resources": [{**ACCOUNT, "resources": "b"}]},
+        {"parameters": ["a"]},
+        {"parameters": {"account": 3}},
+        {"parameters": {"account": {"type": "colour"}}},
+        {"variables": "v"},
+        {"outputs": [1]},
+    ],
+)
+def test_a_template_of_the_wrong_shape(arm: Any, at: str, content: Any) -> None:
+    answer = arm.put(
+        at, {"properties": {"template": {**template(), "parameters": {}, **content}, "mode": "Incremental"}}
+    )
+    assert answer.status_code == 400 and answer.json()["error"]["code"] == "InvalidTemplate"

@@ -57,6 +57,7 @@ def test_values_inside_objects_and_lists() -> None:
         "[parameters('list')[2]]",
         "[int('x')]",
         "[div(1, 0)]",
+        "[mul('a', 1000000000)]",
         "[" + "not(" * 100 + "true()" + ")" * 100 + "]",
     ],
 )
