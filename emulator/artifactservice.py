@@ -65,6 +65,25 @@ class Folder:
         found = self.client().list_blobs(name_starts_with=self.prefix + below)
         return [(blob.name[len(self.prefix) :], int(blob.size)) for blob in found]
 
+    async def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """The blob's bytes from ``offset`` on; 404 where there is none."""
+        from azure.core.exceptions import HttpResponseError
+
+        blob = self.client().get_blob_client(self.prefix + path)
+        try:
+            stream = await asyncio.to_thread(blob.download_blob, offset=offset)
+        except HttpResponseError as error:
+            if error.status_code == 416:  # nothing beyond the offset, yet
+                return _nothing()
+            raise missing(path, self.container) from None
+
+        async def parts() -> AsyncIterator[bytes]:
+            chunks = iter(stream.chunks())
+            while (part := await asyncio.to_thread(next, chunks, None)) is not None:
+                yield part
+
+        return parts()
+
     def described(self, path: str) -> dict[str, Any]:
         return {
             "artifactId": f"{self.prefix}{path}",
@@ -85,6 +104,16 @@ class Folder:
             "path": path,
             "tags": {},
         }
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    parts: list[bytes] = []
+    for part in parts:
+        yield part
+
+
+def missing(path: str, container: str) -> AzureError:
+    return AzureError(404, "UserError", f"The artifact '{path}' was not found in '{container}'.")
 
 
 def workspace_of(call: Call) -> ResourceId:
@@ -181,7 +210,7 @@ async def _existing(call: Call) -> tuple[Folder, str]:
     folder, path = await folder_of(call), checked(call.option("path"))
     blob = folder.client().get_blob_client(folder.prefix + path)
     if not await asyncio.to_thread(blob.exists):
-        raise AzureError(404, "UserError", f"The artifact '{path}' was not found in '{folder.container}'.")
+        raise missing(path, folder.container)
     return folder, path
 
 
@@ -236,19 +265,9 @@ def _level(names: list[tuple[str, int]], below: str) -> Iterator[dict[str, Any]]
 
 async def proxied_get(call: Call) -> Reply:
     folder, path = await _proxied(call, call.params["path"])
-    blob = folder.client().get_blob_client(folder.prefix + path)
-    if not path or not await asyncio.to_thread(blob.exists):
-        raise AzureError(
-            404, "RESOURCE_DOES_NOT_EXIST", f"The artifact '{path}' was not found in '{folder.container}'."
-        )
-    stream = await asyncio.to_thread(blob.download_blob)
-
-    async def parts() -> AsyncIterator[bytes]:
-        chunks = iter(stream.chunks())
-        while (part := await asyncio.to_thread(next, chunks, None)) is not None:
-            yield part
-
-    return Reply(body=parts(), headers={"content-length": str(stream.size)})
+    if not path:
+        raise missing(path, folder.container)
+    return Reply(body=await folder.read(path))
 
 
 async def proxied_put(call: Call) -> Reply:
