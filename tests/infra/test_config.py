@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,15 @@ def test_stack_files_are_read_as_the_engine_reads_them(tmp_path: Path) -> None:
 def test_every_stack_in_the_repository_is_valid(file: Path) -> None:
     project, values = stackfile.read(file.name.split(".")[1])
     config.parse(project, values)
+
+
+def test_every_key_is_documented_with_its_default() -> None:
+    text = (stackfile.ROOT / "docs" / "stacks.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", text, re.MULTILINE))
+    defaults = {f"aml:{field.alias}": field.default for field in config.Config.model_fields.values()}
+    compute = {f"aml:compute.{field.alias}": field.default for field in config.Compute.model_fields.values()}
+    own = {**defaults, **compute}
+    assert set(rows) - {LOCATION, "azure-native:subscriptionId"} == set(own) - {"aml:location", "aml:compute"}
+    for key, default in own.items():
+        if key in rows and default not in (None, {}, ()):
+            assert rows[key].strip("` ").lower() == str(default).lower(), key
