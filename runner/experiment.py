@@ -108,7 +108,9 @@ def make(workspace: Workspace, experiment: Experiment, found: Found) -> None:
 
 def submit(workspace: Workspace, experiment: Experiment) -> Any:
     """The job as Azure ML answers it: ``name``, ``status``, ``studio_url``."""
-    return workspace.client.jobs.create_or_update(_load(workspace, experiment))
+    job = _load(workspace, experiment)
+    with talk.plain():
+        return workspace.client.jobs.create_or_update(job)
 
 
 def _load(workspace: Workspace, experiment: Experiment) -> Any:

@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
+    """``limit`` is the job's time limit in seconds, where that ended it."""
+
     name: str
     outcome: Outcome
     studio: str | None
     metrics: Mapping[str, float]
     outputs: Mapping[str, str]
+    limit: float | None = None
 
     @staticmethod
     def of(workspace: Workspace, name: str, outcome: Outcome) -> Report:
         job = workspace.client.jobs.get(name)
-        return Report(name, outcome, job.studio_url, tracking.metrics(workspace, name), outputs_of(job))
+        metrics = tracking.metrics(workspace, name)
+        return Report(name, outcome, job.studio_url, metrics, outputs_of(job), _limit_reached(job, outcome))
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -53,9 +57,10 @@ class Report:
         """Raise ``JobFailed`` for a job that did not complete; ``flags`` names its target in the next command."""
         if self.outcome.status == "Completed":
             return
-        said = {"Canceled": "was cancelled", "Failed": "failed"}.get(
-            self.outcome.status, f"ended {self.outcome.status}"
+        canceled = (
+            "was cancelled" if self.limit is None else f"was cancelled at its time limit of {duration(self.limit)}"
         )
+        said = {"Canceled": canceled, "Failed": "failed"}.get(self.outcome.status, f"ended {self.outcome.status}")
         after = f" after {duration(self.outcome.seconds)}" if self.outcome.seconds is not None else ""
         error = [self.outcome.error] if self.outcome.error else []
         last = ["the last lines of its log:", *(f"  {line}" for line in self.outcome.last)] if self.outcome.last else []
@@ -64,6 +69,14 @@ class Report:
             details=[*error, *last],
             next=f"aml jobs logs {self.name}{flags} shows all of it",
         )
+
+
+def _limit_reached(job: Any, outcome: Outcome) -> float | None:
+    """Azure cancels a job that has run for its ``limits.timeout``, and does not say that this was the reason:
+    https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-command#attributes-of-the-limits-key"""
+    timeout = getattr(getattr(job, "limits", None), "timeout", None)
+    reached = outcome.status == "Canceled" and timeout and outcome.seconds is not None and outcome.seconds >= timeout
+    return float(timeout) if timeout and reached else None
 
 
 def outputs_of(job: Any) -> dict[str, str]:

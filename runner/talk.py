@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import click
 
+from runner.progress import is_live
 from runner.settings import Settings
 
 
@@ -38,6 +41,22 @@ def going_on(job: str, settings: Settings) -> Iterator[None]:
         say(f"  follow: aml jobs logs --follow {job}{settings.flags}")
         say(f"  cancel: aml jobs cancel {job}{settings.flags}")
         raise
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """What a library prints to stderr, outside of a terminal without its colours and empty lines: they are a build's log's noise."""
+    if is_live():
+        yield
+        return
+    caught = io.StringIO()
+    try:
+        with redirect_stderr(caught):
+            yield
+    finally:
+        for line in re.sub(r"\x1b\[[0-9;]*m", "", caught.getvalue()).splitlines():
+            if line.strip():
+                say(line)
 
 
 def show(line: str) -> None:

@@ -39,6 +39,9 @@ if given.how == "badly":
     sys.exit("the data is not good")
 if given.how == "long":
     time.sleep(600)
+if given.how == "much":
+    for number in range(100_000):
+        print(f"line {number:06} " + "." * 70)
 (pathlib.Path(given.output) / "count.txt").write_text(str(len(text)))
 """
 CONDA = f"name: x\ndependencies:\n  - python={sys.version_info.major}.{sys.version_info.minor}\n"
@@ -116,6 +119,40 @@ def test_a_job_that_fails_ends_with_3_and_its_last_lines(
     assert said.code == 3 and said.json["status"] == "Failed"
     assert "the last lines of its log:" in said.err and "the data is not good" in said.err
     assert f"aml jobs logs {said.json['name']}" in said.err and "Traceback" not in said.err
+
+
+def test_a_job_that_hangs_past_its_timeout_is_said(aml: Aml, place: dict[str, str], data: None, job: Path) -> None:
+    (job / "job.yml").write_text(JOB.replace("how: well", "how: long") + "limits: {timeout: 2}\n")
+    said = aml("experiment", *RUNNING, "--job-folder", job)
+    assert said.code == 3 and "was cancelled at its time limit of 2 s" in said.err, said.err
+
+
+def test_a_long_log_comes_whole(aml: Aml, place: dict[str, str], data: None, job: Path) -> None:
+    """Eight megabytes: more than are asked for at once."""
+    how(job, "much")
+    name = aml("experiment", *RUNNING, "--job-folder", job, "--no-wait", "--json").json["name"]
+    said = aml("jobs", "logs", "--follow", name)
+    lines = [line for line in said.out.splitlines() if line.startswith("line ")]
+    assert said.code == 0 and len(lines) == 100_000
+    assert all(line == f"line {number:06} {'.' * 70}" for number, line in enumerate(lines))
+
+
+@pytest.mark.parametrize(
+    ("conda", "said"),
+    [
+        ("dependencies: [python=3.4]\n", "3.4"),
+        (
+            "dependencies: [python, {pip: [there-is-no-such-package-of-ours==1.0]}]\n",
+            "there-is-no-such-package-of-ours",
+        ),
+    ],
+)
+def test_an_environment_that_cannot_be_made_fails_the_job_and_says_why(
+    aml: Aml, place: dict[str, str], data: None, job: Path, conda: str, said: str
+) -> None:
+    (job / "environment" / "conda.yaml").write_text(conda)
+    ended = aml("experiment", *RUNNING, "--job-folder", job, "--json")
+    assert ended.code == 3 and ended.json["status"] == "Failed" and said in ended.json["error"], ended.err
 
 
 def test_a_job_is_followed_until_ctrl_c_and_cancelled(aml: Aml, place: dict[str, str], data: None, job: Path) -> None:
