@@ -45,7 +45,7 @@ def going_on(job: str, settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """What a library prints to stderr, outside of a terminal without its colours and empty lines: they are a build's log's noise."""
+    """What a library prints to stderr; outside of a terminal without its colours and empty lines."""
     if is_live():
         yield
         return

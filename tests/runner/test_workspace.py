@@ -8,6 +8,7 @@ import pytest
 
 from emulator import Emulator
 from runner import settings
+from tests.conftest import Arm
 from tests.runner.conftest import Aml, put
 
 OTHER = "00000000-0000-0000-0000-000000000009"
@@ -43,6 +44,22 @@ def test_a_wrong_group_names_the_near_one(aml: Aml, target: dict[str, str], monk
 def test_a_wrong_workspace_is_named(aml: Aml, target: dict[str, str]) -> None:
     said = aml("jobs", "list")
     assert said.code == 1 and "There is no workspace 'mlw-nobody'" in said.err, said.err
+
+
+def test_a_workspace_that_is_near_or_elsewhere_is_named(
+    aml: Aml, place: dict[str, str], arm: Arm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, group = place[settings.WORKSPACE], place[settings.GROUP]
+    monkeypatch.setenv(settings.WORKSPACE, f"{name}x")
+    said = aml("data", "list")
+    assert said.code == 1 and f"Did you mean '{name}'?" in said.err, said.err
+
+    other = f"/subscriptions/{arm.subscription}/resourceGroups/{group}-other"
+    assert arm.put(other, {"location": "westeurope"}).status_code == 201
+    monkeypatch.setenv(settings.WORKSPACE, name)
+    monkeypatch.setenv(settings.GROUP, f"{group}-other")
+    said = aml("experiment", "--input-data-path", "/x", "--output-data-path", "/")
+    assert said.code == 1 and f"There is one in resource group '{group}'." in said.err, said.err
 
 
 def test_a_wrong_key_is_explained_without_a_traceback(
