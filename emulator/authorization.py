@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from emulator import arm, bodies, locks
+from emulator import arm, bodies, locks, namespaces
 from emulator.arm import Kind
 from emulator.cloud import Cloud
 from emulator.errors import NotEmulated, bad_request, conflict
 from emulator.http import Call, Reply
+from emulator.identity import ARM
 from emulator.ids import ResourceId
 from emulator.kinds import GUID_NAME
 from emulator.roles import ROLES
+from emulator.routes import Route
 from emulator.store import Document
 
 ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
@@ -173,6 +175,28 @@ def _unknown_role(id: str) -> NotEmulated:
         f"the role definition '{name}': no custom role of this subscription, no built-in role known here"
     )
 
+
+async def _list_permissions(call: Call) -> Reply:
+    """What the caller may do at a scope: everything, because nothing is decided by assignments.
+
+    https://learn.microsoft.com/rest/api/authorization/permissions/list-for-resource
+    """
+    namespaces.check_version(call, "Microsoft.Authorization", "permissions")
+    if "id" in call.params:
+        arm.get(call, ResourceId.parse(f"{_GROUP.format(**call.params)}/providers/{call.params['id']}"))
+    else:
+        arm.group(call.cloud.store, call.params["subscription"], call.params["group"])
+    everything = {"actions": ["*"], "notActions": [], "dataActions": ["*"], "notDataActions": []}
+    return Reply(body={"value": [everything]})
+
+
+_GROUP = "/subscriptions/{subscription}/resourceGroups/{group}"
+_PERMISSIONS = "providers/Microsoft.Authorization/permissions"
+
+ROUTES = (
+    Route("management.azure.com", "GET", f"{_GROUP}/{_PERMISSIONS}", _list_permissions, ARM),
+    Route("management.azure.com", "GET", f"{_GROUP}/providers/{{id:path}}/{_PERMISSIONS}", _list_permissions, ARM),
+)
 
 KINDS = (
     Kind(

@@ -96,3 +96,11 @@ def test_doctor_stops_where_the_ground_is_missing(aml: Aml, target: dict[str, st
     assert findings["target"]["level"] == "FAILED" and "mlw-nobody" in findings["target"]["text"]
     assert not {"roles", "tracking", "datastore"} & set(findings)
     assert re.search(r"azure-ai-ml 1\.\d+", findings["packages"]["text"])
+
+
+def test_doctor_asks_what_the_sign_in_may_do(aml: Aml, place: dict[str, str], arm: Arm) -> None:
+    findings = {finding["check"]: finding for finding in aml("doctor", "--json").json}
+    assert findings["roles"]["level"] == "ok" and "submit jobs" in findings["roles"]["text"]
+    path = "providers/Microsoft.Authorization/permissions"
+    assert arm.get(f"{settings.Settings(place, {}).workspace_id}x/{path}").status_code == 404
+    assert arm.get(f"/subscriptions/{arm.subscription}/resourceGroups/none/{path}").status_code == 404
