@@ -59,7 +59,7 @@ class Experiment:
             config,
             in_datastore(input_path),
             _folder(in_datastore(output_path)),
-            written["inputs"][INPUT].get("type", "uri_file"),
+            written["inputs"][INPUT].get("type", "uri_folder"),
         )
 
 
@@ -84,6 +84,11 @@ def check(workspace: Workspace, experiment: Experiment) -> Found:
             f"'/{experiment.input_path}' in datastore '{store.name}' is a {kind}; "
             f"the job's {INPUT} is a {experiment.input_type}.",
             next=f"name a {wanted}: aml data list /{experiment.input_path if kind == 'folder' else ''}",
+        )
+    if experiment.output_path and store.kind(experiment.output_path.rstrip("/")) == "file":
+        raise Mistake(
+            f"'/{experiment.output_path.rstrip('/')}' in datastore '{store.name}' is a file, and the outputs go into a folder.",
+            next="name a folder: --output-data-path /outputs",
         )
     found = Found(
         environment=resources.look_at_environment(workspace, experiment.config),

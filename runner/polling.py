@@ -22,10 +22,13 @@ class WallClock:
         time.sleep(seconds)
 
 
+HURRY = 0.5  # seconds: two requests at a time, and Azure counts them
+
+
 class Poller:
     """``for elapsed in poller:`` looks at once, then after ``first`` seconds, then ever more seldom, up to every ``longest``.
 
-    ``hurry`` goes back to short waits: call it when what is watched has just moved.
+    ``hurry`` goes back to waits of half a second: call it when what is watched has just moved.
     """
 
     def __init__(
@@ -43,4 +46,4 @@ class Poller:
             self._interval = min(self._interval * self._growth, self._longest)
 
     def hurry(self) -> None:
-        self._interval = self._first
+        self._interval = max(self._first, HURRY)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner import names, project, stacks
@@ -51,6 +51,7 @@ class Settings:
     environment: Mapping[str, str] = field(default_factory=dict)
     stack: str | None = None
     notes: tuple[str, ...] = ()
+    env_file: Path | None = None
 
     def __getitem__(self, name: str) -> str:
         return self.values[name]
@@ -63,11 +64,11 @@ class Settings:
 
     @property
     def flags(self) -> str:
-        """What names the same target in another command line, with a space before it; empty when a ``.env`` does."""
+        """What names the same target in another command line, with a space before it; empty when it needs no naming."""
         if self.stack:
             return f" --stack {self.stack}"
         if self.origins.get(WORKSPACE) != COMMAND_LINE:
-            return ""
+            return f" --env-file {self.env_file}" if self.env_file else ""
         return f" --subscription {self[SUBSCRIPTION]} --resource-group {self[GROUP]} --workspace {self[WORKSPACE]}"
 
     @property
@@ -104,7 +105,7 @@ def load(given: Given, needs: Collection[str] = TARGET) -> Settings:
     file = given.env_file or project.find(".env")
     if file is not None:
         sources.append(_of_file(file))
-    return resolve(sources, needs, stack=given.stack)
+    return replace(resolve(sources, needs, stack=given.stack), env_file=given.env_file)
 
 
 def resolve(sources: Sequence[Source], needs: Collection[str] = TARGET, *, stack: str | None = None) -> Settings:
