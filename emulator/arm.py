@@ -283,7 +283,7 @@ def author(call: Call) -> str:
 def _provider_split(path: str) -> tuple[str, str, str]:
     at = path.lower().rfind("/providers/")
     if at < 0:
-        raise not_found(path)
+        raise NotEmulated(f"'{path}'") if path.lower().startswith("/subscriptions/") else not_found(path)
     return path[:at], "/providers/", path[at + len("/providers/") :].strip("/")
 
 

@@ -283,7 +283,7 @@ class Http(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]  # all of it that uvicorn uses
         self._connected = True
-        self._arm()
+        self._arm(IDLE_TIMEOUT)
         if self._early:
             early, self._early = self._early, b""
             self.data_received(early)
@@ -304,7 +304,7 @@ class Http(HttpToolsProtocol):
         if self._head is None and self.cycle is not None and self.cycle.more_body:
             self._acknowledge()
         if self.timeout_keep_alive_task is None and (self.cycle is None or self.cycle.response_complete):
-            self._arm()
+            self._arm(HEAD_TIMEOUT if self._head is not None else IDLE_TIMEOUT)
 
     def on_message_begin(self) -> None:
         self._head = 0
@@ -323,9 +323,9 @@ class Http(HttpToolsProtocol):
         if QUICK_ACKNOWLEDGEMENT is not None:
             self.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, QUICK_ACKNOWLEDGEMENT, 1)
 
-    def _arm(self) -> None:
+    def _arm(self, seconds: float) -> None:
         self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(HEAD_TIMEOUT, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
 
 def _next_hop(gateway: Gateway, host: str, port: int) -> tuple[tuple[str, int], bytes]:

@@ -38,6 +38,7 @@ ROOMS = (
     "emulator.subscriptions",
     "emulator.groups",
     "emulator.resources",
+    "emulator.tagging",
     "emulator.operations",
     "emulator.deployments",
     "emulator.authorization",

@@ -96,7 +96,10 @@ async def _check_account(call: Call, id: ResourceId, body: dict[str, Any], old: 
             **before,
             **properties,
             "accessTier": bodies.choice(
-                body, "properties.accessTier", ("Hot", "Cool", "Cold", "Premium"), default="Hot"
+                body,
+                "properties.accessTier",
+                ("Hot", "Cool", "Cold", "Premium"),
+                default=before.get("accessTier", "Hot"),
             ),
             "minimumTlsVersion": bodies.choice(
                 body, "properties.minimumTlsVersion", TLS, default=before.get("minimumTlsVersion", "TLS1_0")

@@ -175,6 +175,22 @@ def test_tags(arm: Arm, table: str) -> None:
         assert error(arm.patch(table, {"tags": tags})) == (400, code)
 
 
+def test_tags_as_a_resource_of_their_own(arm: Arm, group: str, table: str) -> None:
+    for scope in (table, group):
+        tags = f"{scope}/providers/Microsoft.Resources/tags/default"
+        assert arm.put(tags, {"properties": {"tags": {"a": "1", "b": "2"}}}).status_code == 200
+        assert arm.get(scope).json()["tags"] == {"a": "1", "b": "2"}
+        merged = arm.patch(tags, {"operation": "Merge", "properties": {"tags": {"c": "3"}}})
+        assert merged.json()["properties"]["tags"] == {"a": "1", "b": "2", "c": "3"}
+        left = arm.patch(tags, {"operation": "Delete", "properties": {"tags": {"a": "1", "b": "other"}}})
+        assert left.json()["properties"]["tags"] == {"b": "2", "c": "3"}
+        assert arm.patch(tags, {"operation": "Explode", "properties": {"tags": {}}}).status_code == 400
+        assert arm.delete(tags).status_code == 200
+        assert arm.get(tags).json()["properties"]["tags"] == {}
+    missing = arm.get(f"{table}x/providers/Microsoft.Resources/tags/default")
+    assert error(missing) == (404, "ResourceNotFound")
+
+
 def test_lists_by_tag_and_type(arm: Arm, group: str, table: str) -> None:
     plain = f"{group}/providers/Microsoft.Network/natGateways/{name()}"
     arm.put(plain, {**BODY, "tags": {"env": "prod", "dev": "no"}})
