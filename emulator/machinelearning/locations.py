@@ -10,7 +10,7 @@ from typing import Any
 from emulator import namespaces
 from emulator.errors import bad_request
 from emulator.http import Call, Reply
-from emulator.machinelearning import computes, names, vm_sizes
+from emulator.machinelearning import clusters, computes, names, vm_sizes
 
 LIMIT = 100_000  # vCPUs of a family, and of all families
 
@@ -44,7 +44,7 @@ async def list_usages(call: Call) -> Reply:
         if size is None:
             continue
         if document.body["properties"]["computeType"] == computes.CLUSTER:
-            count = len(computes.nodes(call.cloud, document))
+            count = len(clusters.nodes(call.cloud, document))
         else:
             count = 1 if inner["state"] == "Running" else 0
         used[size.family] = used.get(size.family, 0) + count * size.cpus

@@ -15,7 +15,7 @@ WORKSPACE = NameRule(
     "letter or a digit.",
     "ValidationError",
 )
-# What a cluster may be called; an instance's rule is narrower (``computes.INSTANCE_NAME``).
+# What a cluster may be called; an instance's rule is narrower (``instances.NAME``).
 COMPUTE = NameRule(
     r"[a-zA-Z]([a-zA-Z0-9-]{0,30}[a-zA-Z0-9])",
     "Compute name '{name}' is invalid. It can include letters, digits and dashes. It must start with a letter, end with a letter "

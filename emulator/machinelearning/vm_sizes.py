@@ -14,6 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from emulator.errors import AzureError, invalid_content
+from emulator.machinelearning import checks
+
 OS_DISK_MB = 1047552
 
 
@@ -70,3 +73,26 @@ def near(name: str) -> list[str]:
 
 def families() -> list[str]:
     return list(dict.fromkeys(size.family for size in table().values()))
+
+
+def read(inner: Mapping[str, Any], before: Mapping[str, Any], owner: str) -> str:
+    """The size in Azure's spelling, upper case; its words for one that it has not list those that it has."""
+    name = checks.text(inner, "vmSize") or before.get("vmSize")
+    if name is None:
+        raise invalid_content("The property 'vmSize' is required.", target="vmSize")
+    size = find(name)
+    if size is None:
+        likely = near(name)
+        hint = f" Did you mean {' or '.join(likely)}?" if likely else ""
+        listed = ",".join(size.name.upper() for size in table().values())
+        # Azure's words, and the details in which it lists every size:
+        # https://github.com/Azure/MachineLearningNotebooks/issues/1169
+        raise AzureError(
+            400,
+            "InvalidPropertyValue",
+            f"The specified value {name} for property {owner}.Properties.VMSize is not a supported VM size.{hint} "
+            "See additional details for supported VM sizes.",
+            target="vmSize",
+            details=[{"code": "SupportedVMSizes", "message": listed}],
+        )
+    return size.name.upper()

@@ -143,6 +143,7 @@ def test_deleting_says_what_becomes_of_the_machine(workspace: Any, arm: Any) -> 
         {"vmPriority": "Sometimes"},
         {"osType": "Plan9"},
         {"userAccountCredentials": {}},
+        {"noSuchProperty": 1},
     ],
 )
 def test_a_body_that_is_none(shared: Any, arm: Any, changes: dict[str, Any]) -> None:
