@@ -74,7 +74,16 @@ async def _no_endpoint(call: Call) -> Reply:
     raise NotEmulated("private endpoints of workspaces")
 
 
+async def put(call: Call) -> Reply:
+    """A connection is answered with 200 when it is made, too: the SDK takes nothing else."""
+    made = await arm.put(call, KIND, ResourceId.parse(call.params["id"]))
+    return Reply(200, made.body, made.headers)
+
+
+KIND = Kind(
+    TYPE, name=names.CONNECTION, check=check, render=render, actions={"listsecrets": list_secrets}, put=put, state=False
+)
 KINDS = (
-    Kind(TYPE, name=names.CONNECTION, check=check, render=render, actions={"listsecrets": list_secrets}, state=False),
+    KIND,
     Kind(ENDPOINTS, put=_no_endpoint, verbs=frozenset({"GET", "PUT", "DELETE", "LIST"})),
 )

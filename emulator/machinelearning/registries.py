@@ -207,7 +207,7 @@ async def list_versions(call: Call) -> Reply:
     plural, name = _type(call), call.params["name"]
     newest = environment(name, "") if plural == "environments" else None
     if newest is None:
-        raise missing(PUBLIC, plural, name, "")
+        return Reply(body={"value": []})
     return Reply(
         body={"value": [_front_version(call, curated.find(name, number)) for number in _numbers(call, newest)]}
     )
