@@ -7,10 +7,17 @@ import ssl
 import json
 import urllib.request
 from collections.abc import Mapping
+from functools import lru_cache
 from types import TracebackType
 from urllib.parse import urlencode
 
 from emulator import Emulator
+
+
+@lru_cache
+def _trust(bundle: str) -> ssl.SSLContext:
+    """Read once: the roots of a machine take 20 ms to parse, more than a connection."""
+    return ssl.create_default_context(cafile=bundle)
 
 
 class Wire:
@@ -18,7 +25,7 @@ class Wire:
 
     def __init__(self, port: int, host: str, bundle: str) -> None:
         self.port, self.host = port, host
-        self._context = ssl.create_default_context(cafile=bundle)
+        self._context = _trust(bundle)
 
     async def __aenter__(self) -> Wire:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from emulator.home import Home
 from emulator.identity import Identity
@@ -13,17 +13,25 @@ from emulator.operations import Operations
 from emulator.store import Store
 
 if TYPE_CHECKING:
+    from emulator.blobs import Blobs
     from emulator.ca import Authority
+    from emulator.tracking import Tracking
 
 # Each is built with the cloud, started in this order and stopped in the other one.
 ROOMS = {"blobs": "Blobs", "tracking": "Tracking", "jobs": "Jobs"}
 
 
+class Room(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
 class Cloud:
     """``port`` is the gateway's, known once it listens."""
 
-    blobs: Any
-    tracking: Any
+    blobs: Blobs
+    tracking: Tracking
     jobs: Any
 
     def __init__(self, home: Home, store: Store, identity: Identity, authority: Authority, kinds: Kinds) -> None:
@@ -35,7 +43,7 @@ class Cloud:
         self.operations = Operations(self)
         self.port = 0
         self.ready = False
-        self._rooms: list[Any] = []
+        self._rooms: list[Room] = []
         for name, noun in ROOMS.items():
             if importlib.util.find_spec(f"emulator.{name}"):
                 room = getattr(importlib.import_module(f"emulator.{name}"), noun)(self)
