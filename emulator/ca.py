@@ -27,7 +27,7 @@ class Authority:
         self._home = home
         self._ca = _load(home.authority)
         self._contexts: dict[str, ssl.SSLContext] = {}
-        write_private(home.bundle, _roots(home, environment) + b"\n" + self.certificate)
+        write_private(home.bundle, _roots(environment, self.certificate) + self.certificate)
 
     @property
     def certificate(self) -> bytes:
@@ -67,10 +67,11 @@ def _load(folder: Path) -> trustme.CA:
     return ca
 
 
-def _roots(home: Home, environment: Mapping[str, str]) -> bytes:
-    """What was trusted before. Variables that already point at this bundle (a shell set up for the emulator) say nothing."""
+def _roots(environment: Mapping[str, str], own: bytes) -> bytes:
+    """What was trusted before. In a shell that is set up for the emulator the variables point at this very bundle: then it is
+    what stands in it beside the authority's own certificate, a company's roots among it."""
     for variable in BUNDLE_VARIABLES:
         path = Path(environment.get(variable) or "")
-        if path.is_file() and path.resolve() != home.bundle.resolve():
-            return path.read_bytes()
-    return Path(certifi.where()).read_bytes()
+        if path.is_file():
+            return path.read_bytes().replace(own, b"").rstrip() + b"\n"
+    return Path(certifi.where()).read_bytes().rstrip() + b"\n"
