@@ -297,10 +297,14 @@ def _daemons(home: Path) -> list[psutil.Process]:
     """The emulators of this folder by their command lines: also one that starts, hangs, or whose ``running.json`` is gone."""
     import psutil
 
+    announced = _read(home / "running.json").get("pid")
     found = []
-    for process in psutil.process_iter(["cmdline"]):
+    for process in psutil.process_iter(["cmdline", "cwd"]):
         words: Sequence[str] = process.info["cmdline"] or ()
-        if "emulator" in words and "--home" in words[:-1] and words[words.index("--home") + 1] == str(home):
+        if "emulator" not in words:
+            continue
+        named = words[words.index("--home") + 1] if "--home" in words[:-1] else None
+        if process.pid == announced or (named and Path(process.info["cwd"] or "/", named) == home):
             found.append(process)
     return found
 

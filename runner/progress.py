@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
@@ -17,6 +17,8 @@ REPEAT = 60.0  # seconds after which a plain line is said again though nothing c
 
 class Progress:
     """``with Progress() as progress: progress.at("Running", elapsed)``. All of it goes to stderr."""
+
+    _shown: ClassVar[Progress | None] = None  # a terminal has one last line, so there is one live line at most
 
     def __init__(self, *, live: bool | None = None) -> None:
         self._live = is_live() if live is None else live
@@ -44,6 +46,7 @@ class Progress:
 
             self._status = Console(stderr=True, highlight=False).status(line)
             self._status.start()
+            Progress._shown = self
         else:
             self._status.update(line)
 
@@ -56,7 +59,13 @@ class Progress:
         """Take the live line away, before something else is written below it."""
         if self._status is not None:
             self._status.stop()
-            self._status = None
+            self._status = Progress._shown = None
+
+    @classmethod
+    def hide(cls) -> None:
+        """Take away whatever live line there is: somebody else is about to speak."""
+        if cls._shown is not None:
+            cls._shown.clear()
 
 
 def is_live() -> bool:

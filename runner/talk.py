@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from runner.progress import is_live
+from runner.progress import Progress, is_live
 from runner.settings import Settings
 
 
 def say(line: str) -> None:
-    """A line of talk."""
+    """A line of talk, in place of a live line."""
+    Progress.hide()
     click.echo(line, err=True)
 
 

@@ -32,14 +32,16 @@ def command(port: int | None) -> None:
     _run(experiment)
     talk.say("")
     talk.say(click.style("What to type next", bold=True))
-    for words, what in (
-        ("aml jobs list --stack local", "this job, and the ones before it"),
-        ("aml data list / --stack local", "what lies in the datastore now"),
-        ("aml experiment --help", "your own job folder, your own data"),
+    aml = local.me()
+    lines = (
+        (f"{aml} jobs list --stack local", "this job, and the ones before it"),
+        (f"{aml} data list / --stack local", "what lies in the datastore now"),
+        (f"{aml} experiment --help", "your own job folder, your own data"),
         (local.use(), "any other client of Azure, in this shell"),
-        ("aml local status", "what runs; aml local down stops it, its state stays"),
-    ):
-        talk.say(f"  {words:<32} {click.style(what, dim=True)}")
+        (f"{aml} local status", "what runs; local down stops it, its state stays"),
+    )
+    for words, what in lines:
+        talk.say(f"  {words:<{max(len(words) for words, _ in lines)}}   {click.style(what, dim=True)}")
 
 
 def _upload(data: Path) -> list[str]:
@@ -54,7 +56,7 @@ def _experiment() -> list[str]:
 def _step(number: str, title: str, words: list[str]) -> None:
     talk.say("")
     talk.say(f"{click.style(number, fg='cyan', bold=True)} {click.style(title, bold=True)}")
-    talk.say(click.style(f"    $ aml {' '.join(words)}", dim=True))
+    talk.say(click.style(f"    $ {local.me()} {' '.join(words)}", dim=True))
 
 
 def _run(words: list[str]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +17,7 @@ import click
 from runner import local, project, settings, talk
 from runner.errors import Mistake
 from runner.options import Group
-from runner.progress import duration
+from runner.progress import Progress, duration
 
 if TYPE_CHECKING:
     from infra.outcome import Done
@@ -65,10 +67,10 @@ def up(port: int | None, prune: bool) -> None:
     """Start the emulator and apply the local stack; safe to repeat."""
     bring_up(port, prune=prune)
     talk.say("next:")
-    talk.say("  aml data upload FILE /FILE --stack local")
-    talk.say("  aml experiment --stack local --input-data-path /FILE --output-data-path /")
+    talk.say(f"  {me()} data upload FILE /FILE --stack local")
+    talk.say(f"  {me()} experiment --stack local --input-data-path /FILE --output-data-path /")
     talk.say(f"  {use()}    # any other client of Azure, in this shell")
-    talk.say("  aml local status | logs | down")
+    talk.say(f"  {me()} local status | logs | down")
 
 
 def bring_up(port: int | None = None, *, prune: bool = False) -> None:
@@ -82,7 +84,9 @@ def bring_up(port: int | None = None, *, prune: bool = False) -> None:
             talk.say(f"  {click.style(mark, fg='green')} {kind:<44} {done.id.rpartition('/')[2]}{what}")
 
     talk.say(f"target: the emulator on this machine, state in {project.shown(local.folder())}")
-    found = local.up(port=port, prune=prune, report=report)
+    with Progress() as progress:
+        progress.at("starting the emulator and applying the stack", 0)
+        found = local.up(port=port, prune=prune, report=report)
     applied = found.applied
     counts = [done.change for done in applied.resources]
     said = ", ".join(f"{counts.count(change)} {change}" for change in dict.fromkeys(sorted(counts)))
@@ -201,4 +205,10 @@ def _shell() -> str:
 
 def use() -> str:
     """What a person types to set a shell up."""
-    return "aml local env | source" if _shell() == "fish" else 'eval "$(aml local env)"'
+    return f"{me()} local env | source" if _shell() == "fish" else f'eval "$({me()} local env)"'
+
+
+def me() -> str:
+    """``aml`` as a person can type it here: by its path where it is not on PATH."""
+    here = Path(sys.argv[0])
+    return "aml" if shutil.which("aml") or here.name != "aml" else project.shown(here)

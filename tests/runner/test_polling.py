@@ -4,6 +4,7 @@ from itertools import islice
 
 import pytest
 
+from runner import talk
 from runner.polling import Poller
 from runner.progress import Progress, duration
 
@@ -56,3 +57,13 @@ def test_a_live_line_goes_to_stderr_and_goes_away(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(("seconds", "said"), [(0.9, "0 s"), (59, "59 s"), (125, "2 min 05 s"), (3720, "1 h 02 min")])
 def test_durations(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_whoever_speaks_takes_the_live_line_away(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(live=True) as progress:
+        progress.at("checking", 0)
+        talk.say("note: this")
+        assert Progress._shown is None
+        progress.at("checking", 1)
+    assert Progress._shown is None
+    assert "note: this\n" in capsys.readouterr().err
