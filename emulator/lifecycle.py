@@ -42,6 +42,7 @@ class Event(str, Enum):
     EXITED = "exited"  # every process that is waited for ended well
     STORED = "stored"  # outputs and logs are in their containers
     BROKE = "broke"  # anything that makes the job fail
+    RESTARTED = "restarted"  # the emulator was, before the job had nodes: it begins again
     CANCEL_ASKED = "cancel asked"
     STOPPED = "stopped"  # nothing of a canceled job runs any more
 
@@ -50,16 +51,19 @@ TRANSITIONS: Mapping[Status, Mapping[Event, Status]] = {
     Status.NOT_STARTED: {Event.ACCEPTED: Status.STARTING},
     Status.STARTING: {
         Event.PICKED_UP: Status.PREPARING,
+        Event.RESTARTED: Status.STARTING,
         Event.BROKE: Status.FAILED,
         Event.CANCEL_ASKED: Status.CANCEL_REQUESTED,
     },
     Status.PREPARING: {
         Event.PREPARED: Status.QUEUED,
+        Event.RESTARTED: Status.STARTING,
         Event.BROKE: Status.FAILED,
         Event.CANCEL_ASKED: Status.CANCEL_REQUESTED,
     },
     Status.QUEUED: {
         Event.PLACED: Status.RUNNING,
+        Event.RESTARTED: Status.STARTING,
         Event.BROKE: Status.FAILED,
         Event.CANCEL_ASKED: Status.CANCEL_REQUESTED,
     },

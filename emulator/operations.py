@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TYPE = "emulator/operations"
 QUICK = 1.0  # seconds that the answer waits for the work
+AGAIN = {"Retry-After": "1"}  # seconds; a client that is told none, or zero, asks again after thirty
 KEPT = 86400.0  # seconds that the status of a finished operation can be asked for
 
 
@@ -130,7 +131,7 @@ async def status(call: Call) -> Reply:
         body["percentComplete"] = 100.0
     if document.body["error"]:
         body["error"] = document.body["error"]
-    return Reply(body=body)
+    return Reply(body=body, headers=AGAIN if body["status"] == "InProgress" else {})
 
 
 async def result(call: Call) -> Reply:

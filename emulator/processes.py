@@ -44,7 +44,7 @@ class Ended:
 
 
 class Tree:
-    """``tree = await Tree.plant()``, then once ``await tree.run(processes)``. Whoever plants also calls ``fell``."""
+    """``tree = await Tree.plant()``, then once ``start`` and ``await ended()``, or both by ``run``. Who plants also fells."""
 
     def __init__(self, warden: asyncio.subprocess.Process) -> None:
         self._warden = warden
@@ -62,12 +62,7 @@ class Tree:
             )
         )
 
-    async def run(self, processes: Sequence[Process]) -> list[Ended]:
-        """Start all, and return once nothing of them or of anything they started is left; in the order in which they ended.
-
-        A process that is missing from the answer was still running when the tree was stopped.
-        """
-        assert self._warden.stdin is not None and self._warden.stdout is not None, "A warden is spoken to over pipes."
+    def start(self, processes: Sequence[Process]) -> None:
         order = {
             "grace": GRACE,
             "processes": [
@@ -82,12 +77,24 @@ class Tree:
             ],
         }
         self._tell(json.dumps(order))
+
+    async def ended(self) -> list[Ended]:
+        """Return once nothing of what was started, or of anything that it started, is left; in the order in which they ended.
+
+        A process that is missing from the answer was still running when the tree was felled.
+        """
+        assert self._warden.stdout is not None, "A warden is spoken to over pipes."
         ended = [Ended(**json.loads(line)) async for line in self._warden.stdout]
         await self._warden.wait()
         return ended
 
+    async def run(self, processes: Sequence[Process]) -> list[Ended]:
+        """``start``, then ``ended``."""
+        self.start(processes)
+        return await self.ended()
+
     def stop(self) -> None:
-        """SIGTERM to everything, and SIGKILL after ``GRACE`` seconds; ``run`` returns when it is done."""
+        """SIGTERM to everything, and SIGKILL after ``GRACE`` seconds; ``ended`` returns when it is done."""
         self._tell("stop")
 
     async def fell(self) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,10 +34,10 @@ def run(*processes: Process) -> list[Ended]:
 
 
 def until(true: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, threading.Event()
     while not true():
         assert time.monotonic() < deadline, "It did not come true in time."
-        os.sched_yield()
+        pause.wait(0.01)
 
 
 def in_folder(folder: Path) -> list[psutil.Process]:
@@ -83,13 +84,11 @@ def test_what_is_not_awaited_ends_with_the_rest(tmp_path: Path) -> None:
 def test_stop_ends_all_of_it_within_five_seconds(tmp_path: Path, ignores: str) -> None:
     async def go() -> float:
         tree = await Tree.plant()
-        running = asyncio.create_task(
-            tree.run([shell(tmp_path, ignores + HIDES.format(then="while :; do sleep 1; done"))])
-        )
+        tree.start([shell(tmp_path, ignores + HIDES.format(then="while :; do sleep 1; done"))])
         await asyncio.to_thread(until, (tmp_path / "started").exists)
         asked = time.monotonic()
         tree.stop()
-        await running
+        await tree.ended()
         return time.monotonic() - asked
 
     assert asyncio.run(go()) < 5
@@ -103,7 +102,8 @@ from emulator.processes import Process, Tree
 folder = pathlib.Path({str(tmp_path)!r})
 async def go():
     tree = await Tree.plant()
-    await tree.run([Process(["bash", "-c", {HIDES.format(then="sleep 300")!r}], folder, {PATH!r}, folder / "log.txt")])
+    tree.start([Process(["bash", "-c", {HIDES.format(then="sleep 300")!r}], folder, {PATH!r}, folder / "log.txt")])
+    await tree.ended()
 asyncio.run(go())
 """
     with subprocess.Popen([sys.executable, "-c", program]) as emulator:
@@ -119,10 +119,10 @@ def test_what_a_killed_warden_left_is_found_by_its_marker(tmp_path: Path) -> Non
     async def go() -> None:
         tree = await Tree.plant()
         process = Process(["bash", "-c", HIDES.format(then="sleep 300")], tmp_path, mine, tmp_path / "log.txt")
-        running = asyncio.create_task(tree.run([process]))
+        tree.start([process])
         await asyncio.to_thread(until, lambda: len(in_folder(tmp_path)) >= 3)
         tree._warden.kill()
-        await running
+        await tree.ended()
         assert tree.killed
 
     asyncio.run(go())
