@@ -36,7 +36,7 @@ class Command(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Settings": []}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record is not None and not isinstance(parameter, click.Argument):
                 sections["Settings" if isinstance(parameter, SettingOption) else "Options"].append(record)
         for title, records in sections.items():
             if records:
