@@ -1,5 +1,5 @@
 .POSIX:
-.PHONY: help demo test lint bench clean setup format lock
+.PHONY: help demo test lint bench clean setup format lock docs
 
 help: ## what there is to type
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,10 @@ format: ## let Black write the files anew
 bench: ## the figures of benchmarks/README.md
 	@scripts/setup test
 	@.venv/bin/python -m benchmarks
+
+docs: ## write anew what the documents take from the code
+	@scripts/setup test
+	@.venv/bin/python -m docs.generate
 
 lock: ## resolve the dependencies anew
 	@scripts/setup demo

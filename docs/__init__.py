@@ -1,0 +1,1 @@
+"""The pages, and ``docs.generate``, which writes those of them that the code can say itself."""
