@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from emulator.home import Home
 from emulator.identity import Identity
@@ -13,12 +11,7 @@ from emulator.operations import Operations
 from emulator.store import Store
 
 if TYPE_CHECKING:
-    from emulator.blobs import Blobs
     from emulator.ca import Authority
-    from emulator.tracking import Tracking
-
-# Each is built with the cloud, started in this order and stopped in the other one.
-ROOMS = {"blobs": "Blobs", "tracking": "Tracking", "jobs": "Jobs"}
 
 
 class Room(Protocol):
@@ -30,11 +23,12 @@ class Room(Protocol):
 class Cloud:
     """``port`` is the gateway's, known once it listens."""
 
-    blobs: Blobs
-    tracking: Tracking
-    jobs: Any
-
     def __init__(self, home: Home, store: Store, identity: Identity, authority: Authority, kinds: Kinds) -> None:
+        # Here, because what these rooms' routes are made of needs this module.
+        from emulator.blobs import Blobs
+        from emulator.jobs import Jobs
+        from emulator.tracking import Tracking
+
         self.home = home
         self.store = store
         self.identity = identity
@@ -43,12 +37,11 @@ class Cloud:
         self.operations = Operations(self)
         self.port = 0
         self.ready = False
-        self._rooms: list[Room] = []
-        for name, noun in ROOMS.items():
-            if importlib.util.find_spec(f"emulator.{name}"):
-                room = getattr(importlib.import_module(f"emulator.{name}"), noun)(self)
-                setattr(self, name, room)
-                self._rooms.append(room)
+        self.blobs = Blobs(self)
+        self.tracking = Tracking(self)
+        self.jobs = Jobs(self)
+        # Started in this order, stopped in the other one.
+        self._rooms: tuple[Room, ...] = (self.blobs, self.tracking, self.jobs)
 
     async def start(self) -> None:
         """After the gateway listens; what needs the rooms is answered 503 until they have started."""

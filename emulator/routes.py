@@ -8,7 +8,6 @@ not emulated, and says so.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -130,7 +129,7 @@ def pattern(path: str) -> re.Pattern[str]:
 
 def load() -> tuple[Table, tuple[Kind, ...]]:
     """The table of all rooms."""
-    modules = [importlib.import_module(name) for name in ROOMS if importlib.util.find_spec(name)]
+    modules = [importlib.import_module(name) for name in ROOMS]
     return (
         Table(tuple(_all(modules, "ROUTES")), tuple(_all(modules, "STREAMS"))),
         tuple(_all(modules, "KINDS")),
