@@ -16,6 +16,9 @@ _SECRET = re.compile(
     r"((?:^|[?&])(?:sig|code|client_secret|secret|assertion|password|token|access_token|sv_key)=)[^&]*", re.IGNORECASE
 )
 
+# A job asks for its user's token at an address that is itself the secret.
+_SECRET_PATH = re.compile(r"(/_emulator/on-behalf-of/)[^/]+")
+
 
 class Journal:
     def __init__(self, folder: Path) -> None:
@@ -28,6 +31,7 @@ class Journal:
     ) -> None:
         now = time.time()
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+        path = _SECRET_PATH.sub(r"\1***", path)
         target = f"{path}?{redacted(query)}" if query else path
         line = (
             f"{moment}.{int(now % 1 * 1000):03d}Z {status} {method} {host} {clean(target)} {seconds * 1000:.1f}ms "

@@ -159,6 +159,13 @@ def test_the_log_has_a_line_a_request_and_no_secret(azure: Emulator, arm: Any) -
     assert (azure.home.logs / "requests.log").stat().st_mode & 0o077 == 0
 
 
+def test_an_address_that_is_a_secret_is_not_in_the_log(tmp_path: Any) -> None:
+    journal = Journal(tmp_path)
+    journal.write("GET", "_emulator", "/_emulator/on-behalf-of/SECRET", "resource=x", 200, 0.001, "job", "id")
+    journal.close()
+    assert " /_emulator/on-behalf-of/***?resource=x " in journal.path.read_text()
+
+
 def test_redaction() -> None:
     assert redacted("sv=2020&sig=abc%3D&se=x") == "sv=2020&sig=***&se=x"
     assert redacted("SIG=abc") == "SIG=***"
