@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--attached", action="store_true", help="stop when standard input ends")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    logging.getLogger("azure").setLevel(logging.WARNING)  # the emulator's own clients tell every request otherwise
     try:
         home = Home.find(options.home).prepare()
         ready = _detach() if options.detach else _nothing

@@ -7,6 +7,7 @@ Everything here blocks on Azurite and is called from threads.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -85,6 +86,7 @@ class GrowingFile:
         self.path = path
         self._blob = blob
         self._sent = 0
+        self._one = threading.Lock()  # a push may still go on in its thread when the last one is asked for
         self.made = False
 
     def make(self) -> None:
@@ -104,7 +106,7 @@ class GrowingFile:
     def push(self) -> int:
         """Append what is new; how many bytes that was."""
         pushed = 0
-        with self.path.open("rb") as file:
+        with self._one, self.path.open("rb") as file:
             file.seek(self._sent)
             while block := file.read(BLOCK):
                 if not self.made:
@@ -131,14 +133,16 @@ class FolderFollower:
     def __init__(self, artifacts: Artifacts, root: Path, name: str) -> None:
         self._artifacts, self._root, self._name = artifacts, root, name
         self._seen: dict[str, tuple[int, int]] = {}
+        self._one = threading.Lock()
 
     def push(self) -> int:
         """How many files were uploaded. A file that goes away or cannot be read meanwhile is left out; the next push sees."""
-        changed = [(path, name, state) for path, name, state in self._files() if self._seen.get(name) != state]
-        if changed:
-            client = self._artifacts.client()
-            with ThreadPoolExecutor(min(UPLOADS, len(changed))) as pool:
-                list(pool.map(lambda file: self._upload(client, *file), changed))
+        with self._one:
+            changed = [(path, name, state) for path, name, state in self._files() if self._seen.get(name) != state]
+            if changed:
+                client = self._artifacts.client()
+                with ThreadPoolExecutor(min(UPLOADS, len(changed))) as pool:
+                    list(pool.map(lambda file: self._upload(client, *file), changed))
         return len(changed)
 
     def _files(self) -> Iterator[tuple[Path, str, tuple[int, int]]]:
