@@ -105,3 +105,11 @@ def duration(holder: Mapping[str, Any], name: str, default: str | None = None) -
     if not DURATION.fullmatch(value):
         raise invalid_content(f"'{value}' of '{name}' is not an ISO 8601 duration, such as PT120S.", target=name)
     return value
+
+
+def seconds(duration: str) -> float:
+    """The length of a duration that was checked."""
+    match = DURATION.fullmatch(duration)
+    assert match is not None, "The duration was checked when it was stored."
+    days, hours, minutes, rest = (float(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + rest

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from emulator import arm
 from emulator.errors import bad_request, invalid_content
-from emulator.machinelearning import checks, names, vm_sizes
+from emulator.machinelearning import checks, vm_sizes
 from emulator.store import Document
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 MAX_NODES = 65000  # https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
-BUSY = ("Preparing", "Running", "Finalizing", "CancelRequested")
 # What a body may say: what is checked below, and what Azure adds itself.
 MEMBERS = frozenset(
     "vmSize vmPriority osType scaleSettings remoteLoginPortPublicAccess enableNodePublicIp isolatedNetwork subnet "
@@ -72,31 +71,22 @@ def read(inner: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nodes(cloud: Cloud, document: Document) -> list[dict[str, Any]]:
-    """The nodes of a cluster: those that jobs run on, and idle ones up to its least number."""
-    running: list[str] = []
-    for job in cloud.store.children(document.parent, f"{names.PROVIDER}/workspaces/jobs"):
-        properties = job.body.get("properties", {})
-        if properties.get("status") not in BUSY or not _on(properties.get("computeId"), document):
-            continue
-        running += [job.name] * int((properties.get("resources") or {}).get("instanceCount") or 1)
-    least = document.body["properties"]["properties"]["scaleSettings"]["minNodeCount"]
-    idle = max(0, least - len(running))
-    letter = "p" if document.body["properties"]["properties"]["vmPriority"] == "LowPriority" else "d"
+    """The nodes that a cluster has: those that jobs run on, unused ones whose idle time is not over, and its least number."""
+    inner = document.body["properties"]["properties"]
+    scale = inner["scaleSettings"]
+    idle = checks.seconds(scale["nodeIdleTimeBeforeScaleDown"])
+    letter = "p" if inner["vmPriority"] == "LowPriority" else "d"
     return [
         {
-            "nodeId": f"tvmps_{number:08x}_{letter}",
+            "nodeId": f"tvmps_{node.index:08x}_{letter}",
             "privateIpAddress": "127.0.0.1",
             "publicIpAddress": None,
             "port": 22,
-            "nodeState": "running" if job else "idle",
-            "runId": job or None,
+            "nodeState": node.state,
+            "runId": node.job or None,
         }
-        for number, job in enumerate([*running, *[""] * idle])
+        for node in cloud.jobs.nodes(document.id, scale["minNodeCount"], scale["maxNodeCount"], idle)
     ]
-
-
-def _on(compute: Any, document: Document) -> bool:
-    return isinstance(compute, str) and compute.lower() in (document.id.lower(), document.name.lower())
 
 
 def state(cloud: Cloud, document: Document) -> dict[str, Any]:
