@@ -6,10 +6,11 @@ import uuid
 from typing import Any
 
 import pytest
-from azure.ai.ml.entities import AmlCompute, ComputeInstance, IdentityConfiguration
+from azure.ai.ml import command
+from azure.ai.ml.entities import AmlCompute, ComputeInstance, Environment, IdentityConfiguration
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from tests.emulator.machinelearning import workspace_id
+from tests.emulator.machinelearning import until, workspace_id
 
 
 def at(client: Any, name: str) -> str:
@@ -183,3 +184,20 @@ def test_a_password_is_never_told(workspace: Any, arm: Any) -> None:
         and "pass-word-1" not in arm.get(at(workspace, "ssh")).text
     )
     assert made.json()["properties"]["properties"]["userAccountCredentials"]["adminUserName"] == "me"
+
+
+def test_a_node_that_a_job_runs_on(workspace: Any, arm: Any) -> None:
+    idle = {"minNodeCount": 0, "maxNodeCount": 2, "nodeIdleTimeBeforeScaleDown": "PT1H"}
+    assert arm.put(at(workspace, "busy"), cluster(scaleSettings=idle)).status_code == 201
+    workspace.environments.create_or_update(Environment(name="plain", version="1", image="python:3.11"))
+    job = workspace.jobs.create_or_update(command(command="tail -f /dev/null", environment="plain:1", compute="busy"))
+
+    def states() -> list[tuple[str, str | None]]:
+        nodes = arm.post(f"{at(workspace, 'busy')}/listNodes").json()["nodes"]
+        return [(one["nodeState"], one["runId"]) for one in nodes]
+
+    until(lambda: states() == [("running", job.name)])
+    counts = arm.get(at(workspace, "busy")).json()["properties"]["properties"]
+    assert counts["currentNodeCount"] == 1 and counts["nodeStateCounts"]["runningNodeCount"] == 1
+    workspace.jobs.begin_cancel(job.name).result()
+    until(lambda: states() == [("idle", None)])
