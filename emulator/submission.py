@@ -4,7 +4,7 @@ What it says of a wrong request is a 400 ``UserError`` that names the property, 
 enumerations: https://learn.microsoft.com/rest/api/azureml/jobs/create-or-update. A field that Azure has and this emulator cannot
 honour is refused by its name (501), or, where the job's result does not depend on it, accepted and reported by ``unheeded``.
 
-Pure: what a request refers to in the workspace is looked up by ``emulator.references``.
+Pure: what a request refers to in the workspace is looked up by ``emulator.jobrequests``.
 """
 
 from __future__ import annotations
