@@ -199,7 +199,8 @@ def follow(file: Path, lines: int, *, forever: bool) -> Iterator[str]:
         raise Mistake(f"There is no log '{project.shown(file)}' yet.", next="aml local up")
     stream = file.open(encoding="utf-8", errors="replace")
     try:
-        yield from stream.readlines()[-lines:] if lines else []
+        there = stream.readlines()
+        yield from there[-lines:] if lines else ()
         while forever:
             line = stream.readline()
             if line:

@@ -166,6 +166,7 @@ def test_logs_are_followed(local: Local) -> None:
         while "/_emulator/health" not in line and time.monotonic() < deadline:
             local("status")  # asks the emulator for its health
             line = following.stdout.readline()
+            assert " PUT " not in line, "with -n 0 nothing of before is shown"
         following.send_signal(signal.SIGINT)
         assert "/_emulator/health" in line
     assert following.returncode == 0
