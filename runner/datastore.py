@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,6 +161,29 @@ class Datastore:
                 next="add --overwrite, or another path",
             ) from None
         return target, True
+
+    def download(self, path: str, to: Path, *, overwrite: bool = False) -> Path:
+        """Fetch the file at ``path`` into the folder or as the file ``to``; gives where it is. A file of another content that is
+        there is replaced only with ``overwrite``; raises ``Mistake`` otherwise, and for a path where no file is."""
+        clean = in_datastore(path)
+        found = self.kind(clean)
+        if found is None:
+            raise self.missing(clean)
+        if found == "folder":
+            raise Mistake(
+                f"'/{clean}' in datastore '{self.name}' is a folder.", next=f"name a file: aml data list /{clean}"
+            )
+        file = to / clean.rpartition("/")[2] if to.is_dir() else to
+        draft = file.with_name(f".{file.name}.{os.getpid()}")
+        try:
+            with draft.open("wb") as content:
+                self.container.download_blob(clean).readinto(content)
+            if file.exists() and not overwrite and _md5(file) != _md5(draft):
+                raise Mistake(f"'{file}' holds something else.", next="add --overwrite, or name another file")
+            os.replace(draft, file)
+        finally:
+            draft.unlink(missing_ok=True)
+        return file
 
     def _same(self, blob: Any, size: int, digest: bytes) -> bool:
         from azure.core.exceptions import ResourceNotFoundError

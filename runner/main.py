@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Compare the conda file, the registered environment and this interpreter.",
     ),
     "jobs": ("runner.commands.jobs", "List, show, follow, cancel, download, archive jobs."),
-    "data": ("runner.commands.data", "Put files into the datastore, and see what lies there."),
+    "data": ("runner.commands.data", "Put files into the datastore, fetch them, see what lies there."),
     "doctor": (
         "runner.commands.doctor",
         "Look for what would fail later: settings, sign-in, roles, names, quota, pins.",

@@ -18,7 +18,7 @@ NEEDS = (*settings.TARGET, settings.DATASTORE)
 
 @click.group(cls=Group)
 def command() -> None:
-    """Put files into the datastore, and see what lies there."""
+    """Put files into the datastore, fetch them, and see what lies there."""
 
 
 @command.command()
@@ -32,6 +32,16 @@ def upload(given: settings.Given, file: Path, path: str, overwrite: bool) -> Non
     target, new = store.upload(file, path, overwrite=overwrite)
     talk.say(f"{file} is {'now' if new else 'already'} at /{target}")
     talk.show(store.uri(target))
+
+
+@command.command()
+@click.argument("path")
+@click.argument("to", type=click.Path(path_type=Path), default=".")
+@click.option("--overwrite", is_flag=True, help="Replace a file of other content that is there.")
+@with_settings
+def download(given: settings.Given, path: str, to: Path, overwrite: bool) -> None:
+    """Fetch the file at PATH below the datastore's root into the folder TO, or as the file TO."""
+    talk.show(str(_open(given).download(path, to, overwrite=overwrite)))
 
 
 @command.command("list")

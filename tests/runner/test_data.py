@@ -50,6 +50,22 @@ def test_the_list_shows_folders_and_files(aml: Aml, place: dict[str, str], file:
     assert other_case.code == 1 and "There is '/deep/': only the case differs" in other_case.err
 
 
+def test_a_file_is_fetched(aml: Aml, place: dict[str, str], file: Path, tmp_path: Path) -> None:
+    assert aml("data", "upload", file, "/data/").code == 0
+    (tmp_path / "there").mkdir()
+    fetched = aml("data", "download", "/data/iris_dataset.csv", tmp_path / "there")
+    assert fetched.code == 0 and fetched.out.strip() == str(tmp_path / "there" / "iris_dataset.csv")
+    assert (tmp_path / "there" / "iris_dataset.csv").read_text() == file.read_text()
+    (tmp_path / "other.csv").write_text("mine")
+    refused = aml("data", "download", "/data/iris_dataset.csv", tmp_path / "other.csv")
+    assert refused.code == 1 and (tmp_path / "other.csv").read_text() == "mine" and "--overwrite" in refused.err
+    assert aml("data", "download", "/data/iris_dataset.csv", tmp_path / "other.csv", "--overwrite").code == 0
+    assert (tmp_path / "other.csv").read_text() == file.read_text()
+    assert "is a folder" in aml("data", "download", "/data").err
+    assert "Did you mean" in aml("data", "download", "/data/iris_datset.csv").err
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
 def test_a_datastore_that_is_not_there_names_the_near_one(aml: Aml, place: dict[str, str], file: Path) -> None:
     said = aml("data", "upload", file, "/", "--datastore", "workspaceblobstor")
     assert said.code == 1 and "Did you mean 'workspaceblobstore'" in said.err
