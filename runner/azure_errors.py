@@ -6,10 +6,12 @@ What is in no row is passed on in Azure's own words, with its code and request i
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from runner.errors import CloudError, Mistake, RunnerError
 
@@ -133,11 +135,9 @@ def explain(error: Exception) -> RunnerError:
         return CloudError(f"Entra refused the sign-in ({entra[0]}).", details=[said], next=SIGN_IN)
     answered = isinstance(error, azure.HttpResponseError) and error.response is not None
     if not answered and _unreachable(error):
-        return CloudError(
-            "Azure could not be reached.",
-            details=[_words(str(error))],
-            next="check network and proxy; aml doctor says more",
-        )
+        proxy = urlsplit(os.environ.get("HTTPS_PROXY", "")).hostname
+        next = "aml local up" if proxy == "127.0.0.1" else "check network and proxy; aml doctor says more"
+        return CloudError("Azure could not be reached.", details=[_words(str(error))], next=next)
     if isinstance(error, azure.ClientAuthenticationError) and error.response is None:  # azure-identity's own
         words = _words(str(error))
         next = "install the Azure CLI, then az login" if "not found on path" in words else SIGN_IN

@@ -37,8 +37,9 @@ def going_on(job: str, settings: Settings) -> Iterator[None]:
     """While a job is followed: what ends the following (Ctrl-C, a lost network) does not end the job, and that is said."""
     try:
         yield
-    except BaseException:
-        say(f"\njob {job} goes on")
+    except BaseException as error:
+        fate = "goes on" if isinstance(error, KeyboardInterrupt) else "is no longer followed; it may go on"
+        say(f"\njob {job} {fate}")
         say(f"  follow: aml jobs logs --follow {job}{settings.flags}")
         say(f"  cancel: aml jobs cancel {job}{settings.flags}")
         raise
