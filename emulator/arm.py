@@ -63,7 +63,7 @@ def target(call: Call) -> tuple[ResourceId, str]:
 
     A collection directly below a namespace has an id with no type: its ``names`` are empty.
     """
-    before, _, after = _provider_split(call.path)
+    before, _, after = _provider_split(call.method, call.path)
     parts = after.split("/")
     namespace, segments = parts[0], parts[1:]
     if not segments or not all(parts):
@@ -280,10 +280,10 @@ def author(call: Call) -> str:
 # The parts of a path
 
 
-def _provider_split(path: str) -> tuple[str, str, str]:
+def _provider_split(method: str, path: str) -> tuple[str, str, str]:
     at = path.lower().rfind("/providers/")
     if at < 0:
-        raise NotEmulated(f"'{path}'") if path.lower().startswith("/subscriptions/") else not_found(path)
+        raise NotEmulated(f"{method} {path}") if path.lower().startswith("/subscriptions/") else not_found(path)
     return path[:at], "/providers/", path[at + len("/providers/") :].strip("/")
 
 

@@ -291,11 +291,6 @@ def _read(
     mode = {one.lower(): one for one in modes}.get(str(sent.get("mode") or modes[0]).lower())
     if mode is None:
         raise DataFailed(INVALID, f"'{sent.get('mode')}' of '{name}' is not one of its modes: {', '.join(modes)}.")
-    if sent.get("pathOnCompute"):
-        raise DataFailed(
-            INVALID,
-            f"'{name}' asks for the path {sent['pathOnCompute']} on its compute, which the emulator does not give.",
-        )
     uri = str(sent.get("uri") or default)
     if not uri:
         raise DataFailed(INVALID, f"'{name}' has no URI.")

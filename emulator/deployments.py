@@ -57,6 +57,8 @@ async def put(call: Call) -> Reply:
     """Check the template, then carry it out. What is quick is done when it is answered, and needs no polling."""
     id = ResourceId.parse(call.params["id"])
     NAME.check(id.name)
+    if not id.group:
+        raise NotEmulated("deployments at the scope of a subscription")
     arm.group(call.cloud.store, id.subscription, id.group)
     properties = _properties(call)
     running = call.cloud.store.get(str(id))

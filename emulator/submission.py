@@ -191,8 +191,9 @@ def _ray(value: Any, at: str) -> Any:
 
 _EACH = {"processCountPerInstance": integer(1, LIMIT)}
 _OF = {"distributionType": text}
+_PATH = refused("a path on the compute of one's own")
 _ASSET_IN = record(
-    {"jobInputType": text, "uri": filled}, {"mode": one_of(*INPUT_MODES), "description": text, "pathOnCompute": text}
+    {"jobInputType": text, "uri": filled}, {"mode": one_of(*INPUT_MODES), "description": text, "pathOnCompute": _PATH}
 )
 _ASSET_OUT = record(
     {"jobOutputType": text},
@@ -202,7 +203,7 @@ _ASSET_OUT = record(
         "description": text,
         "assetName": text,
         "assetVersion": text,
-        "pathOnCompute": text,
+        "pathOnCompute": _PATH,
         "autoDeleteSetting": refused("the automatic deletion of outputs"),
     },
 )

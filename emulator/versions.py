@@ -102,7 +102,7 @@ _TYPES = {
         workspaces/usages workspaces/versions registries registries/codes registries/codes/versions registries/components
         registries/components/versions registries/data registries/data/versions registries/environments
         registries/environments/versions registries/models registries/models/versions registries/privateendpointconnections
-        capacityreservationgroups virtualclusters virtualclusters/jobs operations locations
+        capacityreservationgroups virtualclusters virtualclusters/jobs operations locations locations/quotas
     """,
     "microsoft.storage": """
         storageaccounts storageaccounts/accountmigrations storageaccounts/blobservices

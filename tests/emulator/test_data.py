@@ -188,7 +188,7 @@ def test_direct_gives_the_uri_and_reads_nothing(rooms: Rooms, below: str, tmp_pa
     registered = rooms.asset("data", below, {"dataType": "uri_folder", "dataUri": short(below)})
     value = rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", {**told, "uri": registered}, tmp_path))
     assert value.startswith("azureml://")
-    assert value.endswith(below)
+    assert value.rstrip("/").endswith(below)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -268,7 +268,6 @@ def test_a_file_that_is_a_folder_too_is_refused(rooms: Rooms, below: str, tmp_pa
         ({"jobInputType": "uri_table", "uri": "azureml:x:1"}, "no type of data"),
         ({"jobInputType": "uri_file", "uri": "azureml:x:1", "mode": "Upload"}, "not one of its modes"),
         ({"jobInputType": "uri_file"}, "has no URI"),
-        ({"jobInputType": "uri_file", "uri": "azureml:x:1", "pathOnCompute": "/data"}, "asks for the path /data"),
         ({"jobInputType": "uri_folder", "uri": short("x"), "mode": "EvalMount"}, "is for an mltable"),
     ],
 )
