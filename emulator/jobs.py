@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator import arm, failures, jobidentity, jobrequests
@@ -42,6 +43,7 @@ class Jobs:
         self.pools = Pools()
         self._cloud = cloud
         self._live: dict[str, Execution] = {}
+        self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """After a crash: end what was left running, and tell the jobs so; those that had no nodes yet go on, in their order."""
@@ -49,23 +51,24 @@ class Jobs:
         left = [job for job in self._cloud.store.of_type(TYPE) if status_of(job) not in TERMINAL]
         if left or any(self._cloud.home.runs.iterdir()):
             await asyncio.to_thread(sweep, marker(self._cloud.home.root))
+        lost = []
         for job in left:
             status = status_of(job)
             if advance(status, Event.RESTARTED) is not None:
-                job = await self.record(job.id, Event.RESTARTED, {}) or job
-                self.begin(job)
-            elif status is Status.CANCEL_REQUESTED:
-                await self._lose(job, Event.STOPPED, {})
-            else:
-                failure = failures.response(failures.lost(status.value), _location(self._cloud, job))
-                await self._lose(job, Event.BROKE, {"error": failure})
+                self.begin(await self.record(job.id, Event.RESTARTED, {}) or job)
+                continue
+            canceled = status is Status.CANCEL_REQUESTED
+            failure = failures.response(failures.lost(status.value), _location(self._cloud, job))
+            facts = {"ended": time.time(), **({} if canceled else {"error": failure})}
+            await self.record(job.id, Event.STOPPED if canceled else Event.BROKE, facts)
+            lost.append((job, "KILLED" if canceled else "FAILED"))
         live = {execution.folder for execution in self._live.values()}
-        for path in set(self._cloud.home.runs.iterdir()) - live:
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+        self._tidying = asyncio.create_task(self._tidy(lost, set(self._cloud.home.runs.iterdir()) - live))
 
     async def stop(self) -> None:
         """End what runs; each such job is told as lost. Those that wait are left for the next start."""
         tasks = [execution.task for execution in self._live.values() if execution.task is not None]
+        tasks += [self._tidying] if self._tidying is not None else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -132,20 +135,22 @@ class Jobs:
         """The nodes that a compute has now; ``idle`` is how long one that is not used stays, in seconds."""
         return self.pools.nodes(compute, minimum, maximum, idle)
 
-    async def _lose(self, job: Document, event: Event, facts: Mapping[str, Any]) -> None:
-        """A job whose emulator ended: what it had logged and not uploaded is uploaded, then it is told."""
-        workspace = ResourceId.parse(job.id).ancestor(1)
-        await self.record(job.id, event, {**facts, "ended": time.time()})
-        with contextlib.suppress(
-            Exception
-        ):  # noqa: B902 - no log and no tracking server keeps the emulator from starting
-            artifacts = Artifacts(self._cloud, workspace, job.name)
-            logs = self._cloud.home.folder_for(self._cloud.home.runs, job.id).glob("node*/user_logs/*.txt")
-            for path in logs:
-                growing = artifacts.growing(f"user_logs/{path.name}", path)
-                await asyncio.to_thread(growing.resume)
-                await asyncio.to_thread(growing.push)
-            await self._cloud.tracking.end_run(workspace, job.name, "KILLED" if event is Event.STOPPED else "FAILED")
+    async def _tidy(self, lost: Sequence[tuple[Document, str]], folders: Iterable[Path]) -> None:
+        """Upload what lost jobs had logged, remove folders, end the jobs' runs. The start does not wait for it."""
+        for job, _ in lost:
+            workspace = ResourceId.parse(job.id).ancestor(1)
+            with contextlib.suppress(Exception):  # noqa: B902 - a log that cannot be had keeps nobody from working
+                artifacts = Artifacts(self._cloud, workspace, job.name)
+                logs = self._cloud.home.folder_for(self._cloud.home.runs, job.id).glob("node*/user_logs/*.txt")
+                for path in logs:
+                    growing = artifacts.growing(f"user_logs/{path.name}", path)
+                    await asyncio.to_thread(growing.resume)
+                    await asyncio.to_thread(growing.push)
+        for folder in folders:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        for job, status in lost:
+            with contextlib.suppress(Exception):  # noqa: B902 - nor does a tracking server
+                await self._cloud.tracking.end_run(ResourceId.parse(job.id).ancestor(1), job.name, status)
 
 
 def status_of(job: Document) -> Status:

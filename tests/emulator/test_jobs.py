@@ -274,8 +274,10 @@ def test_a_cluster_runs_one_job_a_node_and_the_rest_in_order(client: MLClient) -
     client.compute.begin_create_or_update(AmlCompute(name="small", size="Standard_DS3_v2", max_instances=1)).result()
     jobs = [submit(client, "date +%s%N; sleep 0.2; date +%s%N", compute="small") for _ in range(3)]
     assert "Queued" in [client.jobs.get(str(job.name)).status for job in jobs[1:]]
+    until(lambda: "running" in [node.__dict__["nodeState"] for node in client.compute.list_nodes("small")])
     times = [int(stamp) for job in jobs for stamp in log_of(client, ended(client, job)).split()]
     assert times == sorted(times)
+    until(lambda: ["idle"] == [node.__dict__["nodeState"] for node in client.compute.list_nodes("small")])
     with pytest.raises(HttpResponseError, match="asks for 2 instances; 'small' has 1 at most"):
         submit(client, "true", compute="small", instance_count=2)
 

@@ -1,0 +1,78 @@
+"""An emulator that dies: what its jobs ran dies with it, and the next start tells what became of each job."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from azure.ai.ml import MLClient, command
+from azure.ai.ml.entities import AmlCompute, Environment, Workspace
+from azure.identity import EnvironmentCredential
+
+from emulator import Emulator
+from tests.conftest import Arm
+from tests.emulator.test_jobs import IMAGE, details, ended, log_of
+
+
+def until(true: Callable[[], Any], seconds: float = 60) -> Any:
+    deadline, pause = time.monotonic() + seconds, threading.Event()
+    while not (value := true()):
+        assert time.monotonic() < deadline, "It did not come true in time."
+        pause.wait(0.05)
+    return value
+
+
+def running(mark: str) -> list[str]:
+    found = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+    return [line for line in found if mark in line]
+
+
+def workspace(azure: Emulator) -> MLClient:
+    arm, group, name = Arm(azure), "g-restart", f"w-{uuid.uuid4().hex[:10]}"
+    assert arm.put(f"/subscriptions/{arm.subscription}/resourceGroups/{group}", {"location": "westeurope"}).ok
+    client = MLClient(EnvironmentCredential(), arm.subscription, group, name)
+    client.workspaces.begin_create(Workspace(name=name, location="westeurope")).result()
+    client.environments.create_or_update(Environment(name="plain", version="1", image=IMAGE))
+    client.compute.begin_create_or_update(AmlCompute(name="one", size="Standard_DS3_v2", max_instances=1)).result()
+    return client
+
+
+def submit(client: MLClient, line: str) -> Any:
+    return client.jobs.create_or_update(command(command=line, environment="plain:1", compute="one"))
+
+
+@pytest.mark.parametrize("dies", ["killed", "stopped"])
+def test_jobs_after_the_end_of_their_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: str) -> None:
+    azure = Emulator(tmp_path / "home", port=0)
+    found = azure.start(detached=True)
+    try:
+        for name, value in azure.environment().items():
+            monkeypatch.setenv(name, value)
+        client, mark = workspace(azure), f"sleep 31{uuid.uuid4().int % 10000}"
+        lost = submit(client, f"echo before; setsid {mark} & {mark}")
+        waiting = submit(client, "echo went on")
+        until(lambda: log_of(client, lost) == "before\n" and len(running(mark)) >= 2)
+        if dies == "killed":
+            os.kill(found.pid, signal.SIGKILL)
+        else:
+            azure.stop()
+        until(lambda: not running(mark), 5)
+        Emulator(tmp_path / "home", port=found.port).start(detached=True)
+        for name, value in azure.environment().items():
+            monkeypatch.setenv(name, value)
+        assert client.jobs.get(lost.name).status == "Failed", "What was lost is told before anything is answered."
+        error = details(client, lost).error.error
+        assert error.code == "ServiceError" and "The emulator ended while the job was Running" in error.message
+        until(lambda: log_of(client, lost) == "before\n")
+        assert log_of(client, ended(client, waiting)) == "went on\n"
+        until(lambda: not list((tmp_path / "home/runs").iterdir()))
+    finally:
+        azure.stop()
