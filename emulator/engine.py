@@ -86,8 +86,10 @@ class Execution:
         self._said: list[str] = []
 
     def cancel(self, reason: str) -> None:
-        """Make an end of it: ``run`` returns within five seconds, with the job Canceled."""
-        self.canceled = self.canceled or reason
+        """Make an end of it: ``run`` returns within five seconds, with the job Canceled. Once is enough."""
+        if self.canceled is not None:
+            return
+        self.canceled = reason
         if self.phase is Phase.RUNNING:
             self._tree.stop()
         elif self.phase in (Phase.WAITING, Phase.PLACED) and self.task is not None:

@@ -176,6 +176,7 @@ class Store(Reader):
 
     def _submit(self, change: Change[T]) -> Future[T]:
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # who gives up waiting takes nothing back, and must not stop the writer
         self._waiting.put((change, future))
         return future
 
