@@ -286,9 +286,9 @@ class Execution:
         if failure is not None and self.canceled is None:
             facts["error"] = failures.response(failure, self._region)
             self._say(failure.message)
-        with contextlib.suppress(Exception):  # noqa: B902 - the job's own words about itself, not its result
-            await asyncio.to_thread(self._artifacts.put, "system_logs/lifecycler/lifecycler.log", self._timeline())
-            await self._end_tracking(event)
+        log = asyncio.to_thread(self._artifacts.put, "system_logs/lifecycler/lifecycler.log", self._timeline())
+        # The job's own words about itself, not its result: they do not keep it from ending.
+        await asyncio.gather(log, self._end_tracking(event), return_exceptions=True)
         await self._record(event, {**facts, "ended": time.time()})
         await self._clean()
 

@@ -20,7 +20,7 @@ import psutil
 
 WARDEN = Path(__file__).with_name("warden.py")
 MARKER = "AML_LOCAL_TREE"  # in every job's environment: which emulator it belongs to
-GRACE = 3.0  # seconds between SIGTERM and SIGKILL; cancelling promises five in all
+GRACE = 2.0  # seconds between SIGTERM and SIGKILL; cancelling promises five in all
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,7 @@ def main() -> None:
         warden.stop()
     warden.watch(woken)
     warden.end()
+    os._exit(0)  # nothing is left to tidy, and the emulator waits for this end
 
 
 if __name__ == "__main__":

@@ -388,3 +388,92 @@ def test_a_job_acts_as_its_user_or_its_managed_identity(client: MLClient) -> Non
 
     refused = submit(client, "true", identity=ManagedIdentityConfiguration(client_id=str(uuid.uuid4())))
     assert "no such managed identity" in details(client, ended(client, refused, "Failed")).error.error.message
+
+
+def test_a_big_log_is_there_whole(client: MLClient) -> None:
+    import requests
+
+    job = ended(
+        client, submit(client, "for i in 1 2 3 4; do head -c 10000000 /dev/zero | tr '\\0' $i; echo; sleep 0.3; done")
+    )
+    link = details(client, job).log_files["user_logs/std_log.txt"]
+    content = requests.get(link, timeout=60).content
+    assert [(line[:1], len(line)) for line in content.splitlines()] == [
+        (b"%d" % number, 10_000_000) for number in (1, 2, 3, 4)
+    ]
+
+
+def test_there_are_no_services_on_a_node_and_a_job_that_asks_for_one_is_refused(client: MLClient) -> None:
+    from azure.ai.ml.entities import TensorBoardJobService
+
+    assert client.jobs.show_services(str(ended(client, submit(client, "true")).name)) is None
+    with pytest.raises(HttpResponseError, match="the job service 'board' of type TensorBoard") as refused:
+        submit(client, "true", services={"board": TensorBoardJobService(log_dir="outputs")})
+    assert refused.value.status_code == 501
+
+
+def test_run_history_answers_in_its_own_shapes(client: MLClient, azure: Emulator) -> None:
+    import requests
+
+    job = ended(
+        client, submit(client, "echo ${{inputs.a}}", inputs={"a": "x"}, experiment_name="told", tags={"a": "1"})
+    )
+    host = "https://westeurope.api.azureml.ms"
+    base = f"{host}/history/v1.0{client.workspaces.get(client.workspace_name).id}"
+    session = requests.Session()
+    assert session.get(f"{base}/runs/{job.name}", timeout=30).status_code == 401
+    session.headers["Authorization"] = f"Bearer {azure.token('https://ml.azure.com/.default')}"
+
+    def ask(method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        answer = session.request(method, base + path, json=body, timeout=30)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    run = ask("GET", f"/runs/{job.name}")
+    assert (run["status"], run["displayName"], run["parameters"]) == ("Completed", job.display_name, {"a": "x"})
+    assert ask("GET", "/runs/nobody", status=404)["error"]["code"] == "UserError"
+    assert ask("GET", f"/experimentids/{run['experimentId']}")["name"] == "told"
+    assert ask("GET", "/experiments/nothing", status=404)
+    assert [one["runId"] for one in ask("POST", "/experiments/told/runs:query", {"top": 5})["value"]] == [job.name]
+    assert ask("POST", "/rundata", {"runId": job.name, "selectRunDefinition": True})["runDefinition"]["command"]
+    batch = ask("POST", "/batchrundata", {"requests": {"1": {"runId": job.name}, "2": {"runId": "nobody"}}})
+    assert (list(batch["successfulResults"]), list(batch["failedResults"])) == (["1"], ["2"])
+    both = ask("POST", "/experiments/told/runs/runIds", {"runIds": [job.name, "nobody"]})
+    assert (list(both["runs"]), list(both["errors"])) == ([job.name], ["nobody"])
+    tagged = ask(
+        "PATCH", f"/experiments/told/runs/{job.name}/tags", {"tagsToModify": {"b": "2"}, "tagsToDelete": ["a"]}
+    )
+    assert tagged["tags"] == {"b": "2"}
+    assert ask("PATCH", f"/runs/{job.name}", {"status": "Failed"}, 501)["error"]["code"] == "NotImplemented"
+    assert ask("PATCH", f"/runs/{job.name}", {"tags": {"a": 1}}, 400)["error"]["target"] == "tags"
+    assert ask("GET", f"/experiments/told/runs/{job.name}/token", status=403)
+    assert requests.get(f"{host}/discovery", timeout=30).json()["api"] == host
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"properties": None},
+        {"properties": "job"},
+        {"properties": {"jobType": 3}},
+        {"properties": {"jobType": "Command"}},
+        {"properties": {"jobType": "Command", "command": ["a"], "environmentId": "e"}},
+        {"properties": {"jobType": "Command", "command": "a\0b", "environmentId": "plain:1", "inputs": [1]}},
+        {"properties": {"jobType": "Command", "command": "true", "environmentId": "../../x"}},
+        {"properties": {"jobType": "Command", "command": "true", "environmentId": "plain:1", "codeId": "nothing"}},
+        {"properties": {"jobType": "Command", "command": "true", "environmentId": "plain:1", "computeId": "/a/b"}},
+        {
+            "properties": {
+                "jobType": "Command",
+                "command": "true",
+                "environmentId": "plain:1",
+                "outputs": {"o": {"jobOutputType": "uri_file", "uri": "azureml://datastores/none/paths/x"}},
+            }
+        },
+    ],
+)
+def test_a_malformed_job_is_a_client_error_in_azures_envelope(client: MLClient, arm: Arm, body: Any) -> None:
+    answer = arm.put(f"{client.workspaces.get(client.workspace_name).id}/jobs/malformed", body)
+    assert 400 <= answer.status_code < 500 and answer.json()["error"]["message"], answer.text
+    assert arm.get(f"{client.workspaces.get(client.workspace_name).id}/jobs/malformed").status_code == 404
