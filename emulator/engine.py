@@ -332,7 +332,7 @@ class Execution:
         """The pool's size now; none where the compute is gone, which ``_check_compute`` then tells."""
         document = self._cloud.store.get(self._target.compute) if self._target.compute else None
         if document is not None:
-            return targets.of_compute(document.id, document.body).capacity
+            return targets.open_nodes(document.id, document.body)
         return 0 if self._target.compute else self._target.capacity
 
     def _check_compute(self) -> None:

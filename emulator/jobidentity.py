@@ -32,7 +32,7 @@ def grant(cloud: Cloud, job: Mapping[str, Any], compute: str) -> dict[str, str]:
     if wanted.get("identityType") == "UserIdentity":
         granted |= {
             "AZUREML_OBO_ENABLED": "True",
-            "OBO_ENDPOINT": f"{granted['MSI_ENDPOINT']}?secret={granted['MSI_SECRET']}",
+            "OBO_ENDPOINT": f"{cloud.endpoint}/_emulator/on-behalf-of/{granted['MSI_SECRET']}",
         }
     return granted
 

@@ -70,6 +70,14 @@ def of_compute(id: str, body: Mapping[str, Any]) -> Target:
     return Target(id, type, id.rpartition("/")[2], int(nodes), id, details.get("vmSize", ""))
 
 
+def open_nodes(id: str, body: Mapping[str, Any]) -> int:
+    """How many nodes of a compute can run jobs now: none of an instance that is stopped, whose jobs wait."""
+    found = of_compute(id, body)
+    details = body["properties"].get("properties") or {}
+    stopped = found.type == "ComputeInstance" and details.get("state", "Running") != "Running"
+    return 0 if stopped else found.capacity
+
+
 def _fits(target: Target, resources: Mapping[str, Any]) -> Target:
     wanted = resources.get("instanceCount", 1)
     if wanted > target.capacity:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from azure.ai.ml import Input, MLClient, Output, command
-from azure.ai.ml.entities import AmlCompute, Data, Environment, Job, Workspace
+from azure.ai.ml.entities import AmlCompute, ComputeInstance, Data, Environment, Job, Workspace
 from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
@@ -291,6 +291,15 @@ def test_a_compute_that_is_deleted_takes_its_jobs_along(client: MLClient) -> Non
         assert "'gone' was deleted" in details(client, ended(client, job, "Failed")).error.error.message
 
 
+def test_jobs_of_a_stopped_instance_wait_for_its_start(client: MLClient) -> None:
+    client.compute.begin_create_or_update(ComputeInstance(name="ci-jobs", size="Standard_DS3_v2")).result()
+    client.compute.begin_stop("ci-jobs").result()
+    job = submit(client, "echo ran", compute="ci-jobs")
+    until(lambda: client.jobs.get(str(job.name)).status == "Queued")
+    client.compute.begin_start("ci-jobs").result()
+    assert log_of(client, ended(client, job)) == "ran\n"
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -384,8 +393,13 @@ def test_a_job_acts_as_its_user_or_its_managed_identity(client: MLClient) -> Non
     line = "curl -s -H secret:$MSI_SECRET $MSI_ENDPOINT'?api-version=2017-09-01&resource=https://storage.azure.com' | head -c 16"
     job = ended(client, submit(client, line))
     assert log_of(client, job) == '{"access_token":'
-    from azure.ai.ml import ManagedIdentityConfiguration
+    from azure.ai.ml import ManagedIdentityConfiguration, UserIdentityConfiguration
 
+    line = (
+        "curl -s $OBO_ENDPOINT'?resource=https://storage.azure.com' | head -c 16; curl -s ${OBO_ENDPOINT}x | cut -c1-9"
+    )
+    job = ended(client, submit(client, line, identity=UserIdentityConfiguration()))
+    assert log_of(client, job) == '{"access_token":{"error":\n'
     refused = submit(client, "true", identity=ManagedIdentityConfiguration(client_id=str(uuid.uuid4())))
     assert "no such managed identity" in details(client, ended(client, refused, "Failed")).error.error.message
 
