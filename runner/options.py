@@ -25,12 +25,19 @@ FLAGS = {
 }
 
 
+HELP = ("-h", "--help")
+
+
 class SettingOption(click.Option):
     """An option that stands in a section of its own in the help."""
 
 
 class Command(click.Command):
-    """A command whose help shows its own options first and the settings after them."""
+    """A command whose help shows its own options first and the settings after them, the same with and without its parent."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.context_settings = {"help_option_names": HELP, **self.context_settings}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Settings": []}

@@ -50,7 +50,7 @@ def test_what_jobs_log_is_there_for_a_client_outside(workspace, tmp_path, monkey
     conda = FOLDER / "environment" / "conda.yaml"
     image = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
     workspace.environments.create_or_update(
-        Environment(name="iris-environment", version="1", image=image, conda_file=str(conda))
+        Environment(name="iris", version="1", image=image, conda_file=str(conda))
     )
     size = "Standard_DS3_v2"
     workspace.compute.begin_create_or_update(AmlCompute(name="cpu-cluster", size=size, max_instances=3)).result()
