@@ -22,7 +22,7 @@ from azure.storage.blob import generate_container_sas
 
 from benchmarks.figure import Figure
 from benchmarks.wire import Wire
-from emulator.azurite.process import PROGRAM, find_node
+from emulator.storage.azurite.process import PROGRAM, find_node
 from tests.emulator.storage import Storage, storage_at
 
 CONNECTIONS, REQUESTS, ROUNDS, LARGE = 16, 800, 5, 100 * 1024 * 1024

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import json
+import ssl
 import urllib.request
 from collections.abc import Mapping
 from functools import lru_cache

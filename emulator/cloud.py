@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from emulator.home import Home
-from emulator.identity import Identity
-from emulator.kinds import Kinds
-from emulator.operations import Operations
+from emulator.identity.tenant import Identity
+from emulator.management.kinds import Kinds
+from emulator.management.operations import Operations
 from emulator.store import Store
 
 if TYPE_CHECKING:
-    from emulator.ca import Authority
+    from emulator.gateway.ca import Authority
 
 
 class Room(Protocol):
@@ -25,9 +25,9 @@ class Cloud:
 
     def __init__(self, home: Home, store: Store, identity: Identity, authority: Authority, kinds: Kinds) -> None:
         # Here, because what these rooms' routes are made of needs this module.
-        from emulator.blobs import Blobs
-        from emulator.jobs import Jobs
-        from emulator.tracking import Tracking
+        from emulator.jobs.jobs import Jobs
+        from emulator.mlflow.tracking import Tracking
+        from emulator.storage.blobs import Blobs
 
         self.home = home
         self.store = store

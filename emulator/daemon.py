@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from urllib.request import getproxies_environment
 
 from emulator.app import App
-from emulator.ca import Authority
 from emulator.cloud import Cloud
 from emulator.errors import StateError
-from emulator.gateway import Gateway
+from emulator.gateway.ca import Authority
+from emulator.gateway.server import Gateway
 from emulator.home import Home, write_private
-from emulator.identity import Identity
+from emulator.identity.tenant import Identity
 from emulator.journal import Journal
-from emulator.kinds import Kinds
+from emulator.management.kinds import Kinds
 from emulator.routes import load
 from emulator.store import Store
 from emulator.version import VERSION

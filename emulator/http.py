@@ -16,7 +16,7 @@ from emulator.errors import invalid_content
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
-    from emulator.identity import Principal
+    from emulator.identity.tenant import Principal
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from emulator.hosts import matches
+from emulator.gateway.hosts import matches
 from emulator.http import Handler
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
-    from emulator.kinds import Kind
+    from emulator.management.kinds import Kind
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,30 +30,30 @@ BODY_LIMIT = 4 * 1024 * 1024  # bytes: Resource Manager's own limit for a reques
 
 # In the order in which they are tried. A room is a module; its parts are found by their names in it.
 ROOMS = (
-    "emulator.login",
+    "emulator.identity.login",
     "emulator.controls",
-    "emulator.clouds",
-    "emulator.managed_tokens",
-    "emulator.subscriptions",
-    "emulator.groups",
-    "emulator.resources",
-    "emulator.tagging",
-    "emulator.operations",
-    "emulator.deployments",
-    "emulator.authorization",
-    "emulator.storage",
-    "emulator.vaults",
-    "emulator.monitoring",
-    "emulator.registries",
-    "emulator.managed_identities",
-    "emulator.networks",
+    "emulator.management.clouds",
+    "emulator.identity.managed_tokens",
+    "emulator.management.subscriptions",
+    "emulator.management.groups",
+    "emulator.management.resources",
+    "emulator.management.tagging",
+    "emulator.management.operations",
+    "emulator.management.deployments",
+    "emulator.providers.authorization",
+    "emulator.storage.accounts",
+    "emulator.providers.vaults",
+    "emulator.providers.monitoring",
+    "emulator.providers.registries",
+    "emulator.providers.managed_identities",
+    "emulator.providers.networks",
     "emulator.machinelearning",
-    "emulator.blobs",
-    "emulator.tracking",
-    "emulator.jobs",
-    "emulator.history",
+    "emulator.storage.blobs",
+    "emulator.mlflow.tracking",
+    "emulator.jobs.jobs",
+    "emulator.history.runhistory",
     "emulator.studio",
-    "emulator.arm",
+    "emulator.management.arm",
 )
 
 

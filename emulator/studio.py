@@ -16,10 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.artifactservice import Folder, checked
 from emulator.errors import AzureError, bad_request
+from emulator.history.artifactservice import Folder, checked
 from emulator.http import Call, Reply
-from emulator.ids import ResourceId
+from emulator.management.ids import ResourceId
 from emulator.routes import CONTROLS, Route
 from emulator.store import Document
 

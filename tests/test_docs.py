@@ -16,9 +16,10 @@ import pytest
 from dotenv import dotenv_values
 
 from docs import generate
-from emulator import hosts, routes
-from emulator.kinds import Kind
+from emulator import routes
+from emulator.gateway import hosts
 from emulator.machinelearning import curated
+from emulator.management.kinds import Kind
 from runner import errors, main, options, settings
 
 ROOT = Path(__file__).parents[1]

@@ -5,7 +5,7 @@ The rows of this room. Jobs, endpoints, schedules and what runs are others'; wha
 
 from __future__ import annotations
 
-from emulator.identity import ARM, MACHINE_LEARNING
+from emulator.identity.tenant import ARM, MACHINE_LEARNING
 from emulator.machinelearning import (
     assetrules,
     assets,

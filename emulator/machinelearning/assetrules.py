@@ -15,8 +15,8 @@ import yaml
 
 from emulator.errors import AzureError, NotEmulated, invalid_content
 from emulator.http import Call
-from emulator.ids import ResourceId
 from emulator.machinelearning import checks, datastores, uris
+from emulator.management.ids import ResourceId
 
 COMMON = ("description", "tags", "properties", "isAnonymous", "isArchived", "provisioningState", "stage")
 # Of registries and previews: refused where they say something.

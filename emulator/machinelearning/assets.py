@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from emulator import arm, namespaces
 from emulator.errors import AzureError, bad_request, not_found
 from emulator.http import Call, Handler, Reply
-from emulator.ids import ResourceId
-from emulator.kinds import Check, Kind
 from emulator.machinelearning import checks, listing, names, registries, uris
 from emulator.machinelearning.assetrules import RULES, Rules
+from emulator.management import arm, namespaces
+from emulator.management.ids import ResourceId
+from emulator.management.kinds import Check, Kind
 from emulator.store import Document, Reader, Transaction
 
 if TYPE_CHECKING:

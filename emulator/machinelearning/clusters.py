@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from emulator import arm
 from emulator.errors import bad_request, invalid_content
 from emulator.machinelearning import checks, vm_sizes
+from emulator.management import arm
 from emulator.store import Document
 
 if TYPE_CHECKING:

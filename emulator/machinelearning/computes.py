@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from emulator import arm, namespaces
 from emulator.errors import NotEmulated, bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
-from emulator.ids import ResourceId
-from emulator.kinds import Kind
 from emulator.machinelearning import checks, clusters, instances, names
+from emulator.management import arm, namespaces
+from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind
 from emulator.store import Document
 
 if TYPE_CHECKING:

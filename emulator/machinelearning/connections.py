@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from emulator import arm
 from emulator.errors import NotEmulated, invalid_content
 from emulator.http import Call, Reply
-from emulator.ids import ResourceId
-from emulator.kinds import Kind
 from emulator.machinelearning import checks, names
+from emulator.management import arm
+from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind
 from emulator.store import Document
 
 if TYPE_CHECKING:

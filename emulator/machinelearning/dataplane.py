@@ -5,11 +5,11 @@ azure/ai/ml/operations/_dataset_dataplane_operations.py and _model_dataplane_ope
 
 from __future__ import annotations
 
-from emulator import arm
 from emulator.errors import AzureError, NotEmulated, invalid_content
 from emulator.http import Call, Reply
-from emulator.ids import ResourceId
 from emulator.machinelearning import assets
+from emulator.management import arm
+from emulator.management.ids import ResourceId
 
 
 def _workspace(call: Call) -> ResourceId:

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from emulator import arm
 from emulator.errors import AzureError, NotEmulated, conflict, invalid_content, not_found
 from emulator.http import Call, Reply
-from emulator.ids import ResourceId
-from emulator.kinds import Kind
 from emulator.machinelearning import checks, names, uris
 from emulator.machinelearning.uris import BlobPath as BlobPath
+from emulator.management import arm
+from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind
 from emulator.store import Document, Reader
 
 if TYPE_CHECKING:

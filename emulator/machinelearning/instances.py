@@ -11,11 +11,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from emulator import arm
 from emulator.errors import AzureError, bad_request, not_found
 from emulator.http import Call, Handler, Reply
-from emulator.ids import ResourceId
 from emulator.machinelearning import checks, vm_sizes
+from emulator.management import arm
+from emulator.management.ids import ResourceId
 from emulator.store import Document, Transaction
 
 NAME = re.compile(r"[a-zA-Z](?![a-zA-Z0-9-]*-\d+$)[a-zA-Z0-9-]{2,23}")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from emulator import arm
 from emulator.errors import NotEmulated, bad_request
 from emulator.http import Call, Reply
+from emulator.management import arm
 from emulator.store import Document
 
 VIEWS = ("ActiveOnly", "ArchivedOnly", "All")

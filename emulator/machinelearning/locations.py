@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator import namespaces
 from emulator.errors import bad_request
 from emulator.http import Call, Reply
 from emulator.machinelearning import clusters, computes, names, vm_sizes
+from emulator.management import namespaces
 
 LIMIT = 100_000  # vCPUs of a family, and of all families
 

@@ -5,7 +5,7 @@ The patterns are those of the REST reference (https://learn.microsoft.com/rest/a
 
 from __future__ import annotations
 
-from emulator.kinds import NameRule
+from emulator.management.kinds import NameRule
 
 PROVIDER = "Microsoft.MachineLearningServices"
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from emulator import arm
 from emulator.errors import AzureError, NotEmulated
 from emulator.http import Call, Reply
-from emulator.ids import ResourceId
 from emulator.machinelearning import curated, names, uris
 from emulator.machinelearning.curated import Curated
+from emulator.management import arm
+from emulator.management.ids import ResourceId
 from emulator.store import Document
 
 if TYPE_CHECKING:

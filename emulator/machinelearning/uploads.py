@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import uuid
 
-from emulator import arm, namespaces
 from emulator.errors import NotEmulated
 from emulator.http import Call, Reply
-from emulator.ids import ResourceId
 from emulator.machinelearning import checks, names
+from emulator.management import arm, namespaces
+from emulator.management.ids import ResourceId
 
 PERMISSIONS = "racwl"
 HOURS = 24

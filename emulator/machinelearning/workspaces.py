@@ -11,12 +11,13 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from emulator import arm, managed_identities
 from emulator.errors import NotEmulated, bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
-from emulator.ids import ResourceId
-from emulator.kinds import Kind
 from emulator.machinelearning import checks, datastores, names
+from emulator.management import arm
+from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind
+from emulator.providers import managed_identities
 from emulator.store import Document, Transaction
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ const assert = require("assert");
 const fs = require("fs");
 const path = require("path");
 const Loki = require("lokijs");
-const { Journal } = require(path.join(__dirname, "../../emulator/azurite/journal.js"));
+const { Journal } = require(path.join(__dirname, "../../emulator/storage/azurite/journal.js"));
 
 const [folder, seed] = [process.argv[2], Number(process.argv[3])];
 let state = seed;

@@ -20,7 +20,7 @@ from azure.storage.blob import BlobServiceClient
 
 from emulator import Emulator
 from emulator.home import Home, write_private
-from emulator.identity import STORAGE, Identity
+from emulator.identity.tenant import STORAGE, Identity
 
 ACCOUNTS = ("first", "second")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator.azurite import process
-from emulator.azurite.process import find_node
 from emulator.errors import ToolError
+from emulator.storage.azurite import process
+from emulator.storage.azurite.process import find_node
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -35,7 +35,7 @@ from azure.storage.blob import (
 )
 
 from emulator.home import Home
-from emulator.identity import Identity
+from emulator.identity.tenant import Identity
 from tests.emulator.storage import Fixed, Storage, storage_at
 
 

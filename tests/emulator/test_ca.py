@@ -9,7 +9,7 @@ import certifi
 import pytest
 import trustme
 
-from emulator.ca import Authority
+from emulator.gateway.ca import Authority
 from emulator.home import Home
 
 

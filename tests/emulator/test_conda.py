@@ -10,8 +10,8 @@ import shutil
 import pytest
 from packaging.utils import canonicalize_name
 
-from emulator import conda
-from emulator.conda import EnvironmentFailed, Recipe
+from emulator.environments import conda
+from emulator.environments.conda import EnvironmentFailed, Recipe
 
 
 def translated(*dependencies: object, **keys: object) -> Recipe:

@@ -16,19 +16,20 @@ from typing import Any, TypeVar
 import pytest
 from azure.storage.blob import ContainerClient
 
-from emulator import arm, data, groups, snapshot, transfer
 from emulator.app import App
-from emulator.ca import Authority
 from emulator.cloud import Cloud
-from emulator.data import DataFailed
-from emulator.gateway import Gateway
+from emulator.data import bindings, snapshot, transfer
+from emulator.data.bindings import DataFailed
+from emulator.gateway.ca import Authority
+from emulator.gateway.server import Gateway
 from emulator.home import Home
 from emulator.http import Call, Handler, Reply
-from emulator.identity import Identity
-from emulator.ids import ResourceId
+from emulator.identity.tenant import Identity
 from emulator.journal import Journal
-from emulator.kinds import Kinds
 from emulator.machinelearning import datastores
+from emulator.management import arm, groups
+from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kinds
 from emulator.routes import load
 from emulator.store import Store
 
@@ -126,7 +127,7 @@ def below(rooms: Rooms) -> str:
 
 def fetch(rooms: Rooms, folder: Path, uri: str, kind: str = "uri_folder", mode: str | None = None) -> Path:
     told = {"jobInputType": kind, "uri": uri, "mode": mode}
-    return Path(rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", told, folder)))
+    return Path(rooms.run(bindings.fetch_input(rooms.cloud, rooms.workspace, "x", told, folder)))
 
 
 def tree(folder: Path) -> set[str]:
@@ -183,10 +184,10 @@ def test_the_output_of_another_job(rooms: Rooms, below: str, tmp_path: Path) -> 
 
 def test_direct_gives_the_uri_and_reads_nothing(rooms: Rooms, below: str, tmp_path: Path) -> None:
     told = {"jobInputType": "mltable", "uri": short("not/there"), "mode": "Direct"}
-    value = rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
+    value = rooms.run(bindings.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
     assert value == short("not/there")
     registered = rooms.asset("data", below, {"dataType": "uri_folder", "dataUri": short(below)})
-    value = rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", {**told, "uri": registered}, tmp_path))
+    value = rooms.run(bindings.fetch_input(rooms.cloud, rooms.workspace, "x", {**told, "uri": registered}, tmp_path))
     assert value.startswith("azureml://")
     assert value.rstrip("/").endswith(below)
     assert list(tmp_path.iterdir()) == []
@@ -273,7 +274,7 @@ def test_a_file_that_is_a_folder_too_is_refused(rooms: Rooms, below: str, tmp_pa
 )
 def test_what_cannot_be_honoured_is_refused(rooms: Rooms, tmp_path: Path, told: dict[str, str], why: str) -> None:
     with pytest.raises(DataFailed, match=why):
-        rooms.run(data.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
+        rooms.run(bindings.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
 
 
 def test_a_signed_url_is_worth_what_it_grants(rooms: Rooms, below: str, tmp_path: Path) -> None:
@@ -307,7 +308,7 @@ def test_data_comes_down_once_for_ten_jobs(
 
     async def ten() -> list[str]:
         told = {"jobInputType": "uri_folder", "uri": short(below)}
-        inputs = [data.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path / str(n)) for n in range(10)]
+        inputs = [bindings.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path / str(n)) for n in range(10)]
         return await asyncio.gather(*inputs)
 
     places = rooms.run(ten())
@@ -365,7 +366,7 @@ def test_what_a_job_does_to_a_read_write_mount_is_written_back(rooms: Rooms, bel
     (place / "new").mkdir()
     (place / "new" / "c.csv").write_text("c")
     (place / "a.csv").unlink()
-    rooms.run(data.return_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
+    rooms.run(bindings.return_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
     assert set(rooms.blobs.list_blob_names(name_starts_with=f"{below}/")) == {
         f"{below}/new/c.csv",
         f"{below}/sub/b.csv",
@@ -379,7 +380,7 @@ def test_a_file_mounted_to_be_written_is_written_back_and_a_download_is_not(
     for mode, expected in (("Download", b"a,b\n1,2\n"), ("ReadWriteMount", b"mine")):
         told = {"jobInputType": "uri_file", "uri": short(f"{below}/a.csv"), "mode": mode}
         fetch(rooms, tmp_path / mode, short(f"{below}/a.csv"), "uri_file", mode).write_bytes(b"mine")
-        rooms.run(data.return_input(rooms.cloud, rooms.workspace, "x", told, tmp_path / mode))
+        rooms.run(bindings.return_input(rooms.cloud, rooms.workspace, "x", told, tmp_path / mode))
         assert rooms.blobs.download_blob(f"{below}/a.csv").readall() == expected
 
 
@@ -469,14 +470,14 @@ def test_a_file_of_the_web(rooms: Rooms, tmp_path: Path, site: tuple[str, list[s
 # Outputs
 
 
-def prepare(rooms: Rooms, folder: Path, kind: str = "uri_folder", **told: str) -> data.Output:
+def prepare(rooms: Rooms, folder: Path, kind: str = "uri_folder", **told: str) -> bindings.Output:
     return rooms.run(
-        data.prepare_output(rooms.cloud, rooms.workspace, "job1", "y", {"jobOutputType": kind, **told}, folder)
+        bindings.prepare_output(rooms.cloud, rooms.workspace, "job1", "y", {"jobOutputType": kind, **told}, folder)
     )
 
 
-def store(rooms: Rooms, output: data.Output, *, succeeded: bool = True) -> int:
-    return rooms.run(data.store_output(rooms.cloud, rooms.workspace, output, succeeded=succeeded))
+def store(rooms: Rooms, output: bindings.Output, *, succeeded: bool = True) -> int:
+    return rooms.run(bindings.store_output(rooms.cloud, rooms.workspace, output, succeeded=succeeded))
 
 
 @pytest.mark.parametrize("mode", ["ReadWriteMount", "Upload"])
@@ -580,7 +581,7 @@ def test_an_output_is_registered_as_a_version(rooms: Rooms, below: str, tmp_path
     store(rooms, output)
 
     def register(version: str = "") -> str:
-        return rooms.run(data.register_output(rooms.cloud, rooms.workspace, "job1", output, below, version))
+        return rooms.run(bindings.register_output(rooms.cloud, rooms.workspace, "job1", output, below, version))
 
     assert [register().rpartition("/")[2], register().rpartition("/")[2], register("v7").rpartition("/")[2]] == [
         "1",
@@ -590,7 +591,7 @@ def test_an_output_is_registered_as_a_version(rooms: Rooms, below: str, tmp_path
     assert tree(fetch(rooms, tmp_path / "again", f"azureml:{below}:2")) == {"f"}
     other = prepare(rooms, tmp_path, uri=short(f"{below}/other"))
     with pytest.raises(DataFailed, match="'y' could not be registered"):
-        rooms.run(data.register_output(rooms.cloud, rooms.workspace, "job1", other, below, "v7"))
+        rooms.run(bindings.register_output(rooms.cloud, rooms.workspace, "job1", other, below, "v7"))
 
 
 # Code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from emulator.distribution import ranks
+from emulator.jobs.distribution import ranks
 
 
 def test_one_node_without_a_framework_has_the_plain_log() -> None:

@@ -20,8 +20,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from emulator import environments, installer, interpreters
-from emulator.environments import Built, EnvironmentFailed
+from emulator.environments import builds, installer, interpreters
+from emulator.environments.builds import Built, EnvironmentFailed
 from emulator.home import Home
 
 OWN = f"python={sys.version_info[0]}.{sys.version_info[1]}"
@@ -83,7 +83,7 @@ def conda_file(*dependencies: object, **keys: object) -> dict[str, object]:
 
 def build(home: Home, environment: dict[str, object]) -> tuple[Built, list[str]]:
     lines: list[str] = []
-    return asyncio.run(environments.build(home, environment, lines.append)), lines
+    return asyncio.run(builds.build(home, environment, lines.append)), lines
 
 
 def output(*command: object) -> str:
@@ -112,11 +112,11 @@ def test_an_environment_is_made_once_for_its_content(offline: Home) -> None:
 def test_a_digest_that_is_there_costs_under_five_milliseconds(offline: Home) -> None:
     async def again() -> float:
         environment = conda_file(OWN, "apple")
-        await environments.build(offline, environment, lambda _: None)
+        await builds.build(offline, environment, lambda _: None)
         taken = []
         for _ in range(5):
             started = time.perf_counter()
-            await environments.build(offline, environment, lambda _: None)
+            await builds.build(offline, environment, lambda _: None)
             taken.append(time.perf_counter() - started)
         return min(taken)
 
@@ -133,7 +133,7 @@ def test_callers_share_one_build_and_each_sees_its_log(offline: Home) -> None:
             said.set()
 
         listeners = [first, logs[1].append, logs[2].append]
-        builds = [environments.build(offline, conda_file(OWN, "apple==2.0"), listener) for listener in listeners]
+        builds = [builds.build(offline, conda_file(OWN, "apple==2.0"), listener) for listener in listeners]
         tasks = [asyncio.ensure_future(build) for build in builds]
         await said.wait()
         tasks[0].cancel()  # a cancelled job takes nobody's environment away
@@ -151,7 +151,7 @@ def test_two_processes_exclude_each_other(offline: Home) -> None:
     code = (
         "import asyncio, sys; from emulator import environments; from emulator.home import Home; from pathlib import Path;"
         f"environment = {conda_file(OWN, 'apple', 'pear')!r};"
-        "built = asyncio.run(environments.build(Home(Path(sys.argv[1])), environment, print)); print(built.digest)"
+        "built = asyncio.run(builds.build(Home(Path(sys.argv[1])), environment, print)); print(built.digest)"
     )
     running = [
         subprocess.Popen([sys.executable, "-c", code, str(offline.root)], stdout=subprocess.PIPE, text=True)
@@ -168,7 +168,7 @@ def test_what_a_killed_build_left_is_swept(offline: Home) -> None:
     (draft / "bin").mkdir(parents=True)
     held = offline.environments / "4567.draft"
     held.mkdir()
-    lock = environments._lock(held.with_suffix(""))
+    lock = builds._lock(held.with_suffix(""))
     try:
         build(offline, conda_file(OWN, "apple"))
         assert not draft.exists()
@@ -213,7 +213,7 @@ def test_a_build_dies_with_its_emulator(
     environment = conda_file(OWN, "slow")
     code = (
         "import asyncio; from emulator import environments; from emulator.home import Home; from pathlib import Path;"
-        f"asyncio.run(environments.build(Home(Path({str(offline.root)!r})), {environment!r}, print))"
+        f"asyncio.run(builds.build(Home(Path({str(offline.root)!r})), {environment!r}, print))"
     )
     emulator = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -236,17 +236,17 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def test_a_curated_image_has_the_contents_that_microsoft_published() -> None:
-    plan = environments.recipe({"image": "mcr.microsoft.com/azureml/curated/sklearn-1.5:54"})
+    plan = builds.recipe({"image": "mcr.microsoft.com/azureml/curated/sklearn-1.5:54"})
     assert plan.python == "==3.10.*"
     assert "scikit-learn~=1.5.0" in plan.requirements
     assert any("left out" in note for note in plan.notes)
     with pytest.raises(EnvironmentFailed, match="curated/nothing:1' are not known here; known are .*sklearn-1.5"):
-        environments.recipe({"image": "mcr.microsoft.com/azureml/curated/nothing:1"})
+        builds.recipe({"image": "mcr.microsoft.com/azureml/curated/nothing:1"})
 
 
 def test_what_a_job_installs_stays_in_its_layer(offline: Home, tmp_path: Path, wheels: Path) -> None:
     built, _ = build(offline, conda_file(OWN, "pear"))
-    python = environments.layer(built, tmp_path / "layer")
+    python = builds.layer(built, tmp_path / "layer")
     assert output(python, "-c", "import apple, sys; print(apple.VERSION, sys.prefix)") == f"1.0 {tmp_path / 'layer'}"
     assert output(tmp_path / "layer" / "bin" / "pear") == f"pear 1.0 {tmp_path / 'layer'}"
     install = [installer.uv.find_uv_bin(), "pip", "install", "--python", python, "--no-index", "--find-links", wheels]
@@ -273,7 +273,7 @@ def test_a_package_that_cannot_be_had_is_named(offline: Home, entry: str, told: 
 def test_packages_that_exclude_each_other_are_named(offline: Home) -> None:
     log: list[str] = []
     with pytest.raises(EnvironmentFailed, match="cannot be installed together.*pear.*apple"):
-        asyncio.run(environments.build(offline, conda_file(OWN, "pear", "apple==2.0"), log.append))
+        asyncio.run(builds.build(offline, conda_file(OWN, "pear", "apple==2.0"), log.append))
     assert any("No solution found" in line for line in log)
 
 
@@ -331,7 +331,7 @@ def test_an_index_that_does_not_answer_is_named_without_its_password(
 )
 def test_what_needs_an_engine_is_refused(environment: dict[str, object], told: str) -> None:
     with pytest.raises(EnvironmentFailed, match=told):
-        environments.recipe(environment)
+        builds.recipe(environment)
 
 
 @pytest.mark.parametrize(
@@ -345,8 +345,8 @@ def test_what_needs_an_engine_is_refused(environment: dict[str, object], told: s
     ],
 )
 def test_an_image_may_name_its_python(image: str, python: str) -> None:
-    assert environments.recipe({"image": image}).python == python
-    assert environments.recipe({"image": image, "condaFile": "dependencies: [python=3.12]"}).python == "==3.12.*"
+    assert builds.recipe({"image": image}).python == python
+    assert builds.recipe({"image": image, "condaFile": "dependencies: [python=3.12]"}).python == "==3.12.*"
 
 
 def test_a_plain_image_runs_on_the_default_environment_from_the_index(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.heads import LIMIT, Forward, Malformed, Plain, Tunnel, parse
+from emulator.gateway.heads import LIMIT, Forward, Malformed, Plain, Tunnel, parse
 
 
 def test_a_tunnel_byte_by_byte() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.hosts import Emulated, PassThrough, Refused, upstream_for
+from emulator.gateway.hosts import Emulated, PassThrough, Refused, upstream_for
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,13 @@ from azure.identity import (
     WorkloadIdentityCredential,
 )
 
-from emulator import Emulator, managed_tokens
+from emulator import Emulator
 from emulator.app import App
-from emulator.ca import Authority
-from emulator.gateway import Gateway
+from emulator.gateway.ca import Authority
+from emulator.gateway.server import Gateway
 from emulator.home import Home
-from emulator.identity import ARM, Identity, Principal
+from emulator.identity import managed_tokens
+from emulator.identity.tenant import ARM, Identity, Principal
 from emulator.journal import Journal
 from emulator.routes import Table
 

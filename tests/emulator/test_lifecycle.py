@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from azure.ai.ml.operations._run_history_constants import JobStatus, RunHistoryConstants
 
-from emulator.lifecycle import TERMINAL, TRANSITIONS, Event, Status, advance
+from emulator.jobs.lifecycle import TERMINAL, TRANSITIONS, Event, Status, advance
 
 PASSED_THROUGH = [status for status, moves in TRANSITIONS.items() if moves]
 

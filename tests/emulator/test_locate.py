@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from emulator.errors import AzureError
-from emulator.ids import ResourceId
 from emulator.machinelearning import curated
 from emulator.machinelearning.assets import content, long_id, resolve
 from emulator.machinelearning.datastores import BlobPath, default_store, locate
+from emulator.management.ids import ResourceId
 from emulator.store import Store, Transaction
 
 PROVIDER = "Microsoft.MachineLearningServices"

@@ -11,7 +11,7 @@ import time
 
 import requests
 
-from emulator.mlflow_child import Server
+from emulator.mlflow.child import Server
 
 PARENT = """
 import asyncio, sys

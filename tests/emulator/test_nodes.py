@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from emulator.nodes import Pools
+from emulator.jobs.nodes import Pools
 
 KEY = "/computes/Cluster"
 

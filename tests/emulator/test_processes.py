@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from emulator.processes import MARKER, Ended, Process, Tree, marker, sweep
+from emulator.jobs.processes import MARKER, Ended, Process, Tree, marker, sweep
 
 PATH = {"PATH": os.environ["PATH"]}
 HIDES = "setsid bash -c 'setsid sleep 300 & setsid sleep 300' > /dev/null 2>&1 & echo $! > started; {then}"

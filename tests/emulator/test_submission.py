@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from emulator.command import UnknownReference, check, fill, program
 from emulator.errors import AzureError, NotEmulated
-from emulator.submission import command_job, duration, unheeded
+from emulator.jobs.command import UnknownReference, check, fill, program
+from emulator.jobs.schema import command_job, duration, unheeded
 
 MINIMAL = {"jobType": "Command", "command": "true", "environmentId": "azureml:e:1"}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from emulator.errors import AzureError
-from emulator.templates import Evaluator, parse
+from emulator.management.templates import Evaluator, parse
 
 EVALUATOR = Evaluator(
     {"name": "Iris", "list": ["a", "b"], "object": {"Key": 1}},

@@ -49,9 +49,7 @@ def script(folder, name, text):
 def test_what_jobs_log_is_there_for_a_client_outside(workspace, tmp_path, monkeypatch):
     conda = FOLDER / "environment" / "conda.yaml"
     image = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
-    workspace.environments.create_or_update(
-        Environment(name="iris", version="1", image=image, conda_file=str(conda))
-    )
+    workspace.environments.create_or_update(Environment(name="iris", version="1", image=image, conda_file=str(conda)))
     size = "Standard_DS3_v2"
     workspace.compute.begin_create_or_update(AmlCompute(name="cpu-cluster", size=size, max_instances=3)).result()
     where = "azureml://datastores/workspaceblobstore/paths/results/"

@@ -32,7 +32,6 @@ def main(argv: list[str] | None = None) -> int:
 
     # Only now: data that cannot be used is told without waiting for a second of imports.
     import mlflow
-
     import outputs
     import plots
     import training

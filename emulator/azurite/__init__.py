@@ -1,8 +1,0 @@
-"""Azurite, the vendor's own blob service, as a durable child process.
-
-``main.js`` says what is set from outside of it, ``journal.js`` how it is made durable, ``process`` how it lives.
-"""
-
-from emulator.azurite.process import Azurite
-
-__all__ = ["Azurite"]

@@ -1,0 +1,102 @@
+"""What a job reads and writes: its code, its inputs and its outputs, on the way in and on the way out.
+
+The values that stand in the command line and in the environment are made here; how bytes move is ``bindings``'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.data import bindings, snapshot
+from emulator.jobs import variables
+from emulator.jobs.failures import JobFailed
+from emulator.management.ids import ResourceId
+from emulator.store import Document
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+
+class JobData:
+    """``fetch`` once before the command runs, ``store`` once after; ``folder`` is the job's own."""
+
+    def __init__(self, cloud: Cloud, document: Document, folder: Path) -> None:
+        self._cloud = cloud
+        self._job: Mapping[str, Any] = document.body["properties"]
+        id = ResourceId.parse(document.id)
+        self._name, self._workspace = id.name, id.ancestor(1)
+        self._inputs, self._outputs = folder / "inputs", folder / "outputs"
+        self.inputs: dict[str, str] = {}
+        self.outputs: dict[str, bindings.Output] = {}
+
+    @property
+    def values(self) -> dict[str, str]:
+        """For the command line: ``inputs.x``, ``outputs.y``."""
+        return {
+            **{f"inputs.{name}": value for name, value in self.inputs.items()},
+            **{f"outputs.{name}": output.value for name, output in self.outputs.items()},
+        }
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return variables.of_data(self.inputs, {name: output.value for name, output in self.outputs.items()})
+
+    async def fetch(self, work: Path) -> None:
+        """The code into ``work``, inputs and outputs beside it. Raises ``JobFailed`` with Azure's code for what is not there."""
+        with _told():
+            await asyncio.gather(
+                self._code(work),
+                *(self._input(name, told) for name, told in self._job["inputs"].items()),
+                *(self._output(name, told) for name, told in self._job["outputs"].items()),
+            )
+
+    async def store(self, *, good: bool) -> dict[str, dict[str, Any]]:
+        """Bring what was written to where it belongs; what each output became: ``{"uri", "assetId", "type"}``.
+
+        Of a job that did not end well what its mounts hold is kept, and nothing is registered.
+        """
+        with _told():
+            for name, told in self._job["inputs"].items():
+                if told["jobInputType"] != "literal" and name in self.inputs:
+                    await bindings.return_input(self._cloud, self._workspace, name, told, self._inputs)
+            became = await asyncio.gather(*(self._store(name, output, good) for name, output in self.outputs.items()))
+        return dict(zip(self.outputs, became, strict=True))
+
+    async def _code(self, work: Path) -> None:
+        if self._job.get("codeId"):
+            await snapshot.lay_out(self._cloud, self._workspace, self._job["codeId"], work)
+
+    async def _input(self, name: str, told: Mapping[str, Any]) -> None:
+        if told["jobInputType"] == "literal":
+            self.inputs[name] = told["value"]
+        else:
+            self.inputs[name] = await bindings.fetch_input(self._cloud, self._workspace, name, told, self._inputs)
+
+    async def _output(self, name: str, told: Mapping[str, Any]) -> None:
+        prepared = await bindings.prepare_output(self._cloud, self._workspace, self._name, name, told, self._outputs)
+        self.outputs[name] = prepared
+
+    async def _store(self, name: str, output: bindings.Output, good: bool) -> dict[str, Any]:
+        told = self._job["outputs"][name]
+        await bindings.store_output(self._cloud, self._workspace, output, succeeded=good)
+        asset, version = told.get("assetName"), told.get("assetVersion") or ""
+        if (
+            not asset
+        ):  # Azure ML registers it all the same, under a name of the job's; ``jobs.download`` finds it by that
+            asset, version = f"azureml_{self._name}_output_data_{name}", "1"
+        register = bindings.register_output
+        id = await register(self._cloud, self._workspace, self._name, output, asset, version) if good else None
+        return {"uri": output.uri, "assetId": id, "type": output.type}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What goes wrong with data fails the job, in the words for its owner."""
+    try:
+        yield
+    except bindings.DataFailed as failed:
+        raise JobFailed(failed.message, failed.code) from None

@@ -1,0 +1,94 @@
+"""Where data lies: any URI of Azure ML's, of storage or of the web, as a place that can be opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Union
+from urllib.parse import parse_qs, urlsplit
+
+from azure.storage.blob import ContainerClient
+
+from emulator.data.transfer import INVALID, NOT_FOUND, DataFailed
+from emulator.errors import AzureError
+from emulator.gateway import hosts
+from emulator.machinelearning import assets, datastores, uris
+from emulator.machinelearning.uris import BlobPath
+from emulator.management.ids import ResourceId
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+
+@dataclass(frozen=True)
+class Place(BlobPath):
+    """``signature`` is the query of a URL that carries its own rights (a SAS); what it does not grant is refused."""
+
+    signature: str = ""
+
+
+Source = Union[Place, str]  # a place in blob storage, or the URL of a file on the web
+
+
+def resolve(cloud: Cloud, workspace: ResourceId, uri: str) -> str:
+    """The URI of what ``uri`` names: an asset's own, or ``uri`` itself."""
+    try:
+        return assets.content(cloud, workspace, uri) if uris.asset(uri) is not None else uri
+    except AzureError as error:
+        raise DataFailed(NOT_FOUND if error.status == 404 else INVALID, error.message) from None
+
+
+def find(cloud: Cloud, workspace: ResourceId, uri: str) -> Source:
+    """What lies behind any way to name data, models or code."""
+    uri = resolve(cloud, workspace, uri)
+    try:
+        parts = urlsplit(uri)
+        if parts.scheme.lower() in ("http", "https"):
+            where = hosts.upstream_for(parts.hostname or "")
+            if isinstance(where, hosts.PassThrough):
+                return uri
+            if isinstance(where, hosts.Refused):
+                raise DataFailed(NOT_FOUND, f"'{uri.partition('?')[0]}' cannot be read: {where.reason}")
+        found = datastores.locate(cloud, workspace, uri)
+        if {".", ".."} & set(found.path.split("/")):
+            raise DataFailed(INVALID, f"'{uri}' is not a path in a container: it has the part '.' or '..'.")
+        signature = parts.query if "sig" in parse_qs(parts.query) else ""
+        return Place(found.account, found.container, found.path, signature)
+    except AzureError as error:
+        raise DataFailed(NOT_FOUND if error.status == 404 else INVALID, error.message) from None
+
+
+def locate(cloud: Cloud, workspace: ResourceId, uri: str) -> Place:
+    """Where a ``uri`` that must be in blob storage lies."""
+    return blob(find(cloud, workspace, uri), uri)
+
+
+def blob(source: Source, name: str) -> Place:
+    """``source``, which must be in blob storage; ``name`` is whose it is, for the error."""
+    if isinstance(source, str):
+        raise DataFailed(
+            INVALID, f"'{name}' is on the web ({source.partition('?')[0]}), which can only be read, and file by file."
+        )
+    return source
+
+
+@contextmanager
+def opened(cloud: Cloud, place: Place) -> Iterator[ContainerClient]:
+    """The emulator's own client; for a place with a signature one that has nothing else, and comes in as any client does."""
+    if place.signature:
+        client = ContainerClient(
+            cloud.blobs.url(place.account, place.container).rpartition("/")[0],
+            place.container,
+            credential=place.signature,
+            proxies={"https": cloud.endpoint},
+            connection_verify=str(cloud.home.bundle),
+            retry_total=0,
+        )
+    else:
+        try:
+            client = cloud.blobs.container(place.account, place.container)
+        except AzureError as error:
+            raise DataFailed(NOT_FOUND, error.message) from None
+    with client:
+        yield client

@@ -1,0 +1,1 @@
+"""Run history and artifacts: what clients read of a job beside its ARM resource."""

@@ -1,0 +1,1 @@
+"""Entra on the laptop: who a caller is, how it proves that, the tokens that are issued and checked."""

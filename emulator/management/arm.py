@@ -1,0 +1,386 @@
+"""Azure Resource Manager: one way to create, read, change, list and delete any resource type.
+
+Must live here: the order in which a request is checked, ids, ETags, tags, paging, long operations, the envelope of a resource.
+Must not: anything about one resource type; that is its ``Kind``.
+
+A request is checked in ARM's order: subscription, API version, namespace and type, verb, name, group, parent, preconditions,
+body. What is stored is the body; what is sent is ``render(document)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from emulator.errors import AzureError, NotEmulated, bad_request, conflict, group_not_found, invalid_content, not_found
+from emulator.http import Call, Reply
+from emulator.identity.tenant import ARM
+from emulator.management import locks, namespaces
+from emulator.management.envelope import number, page, render, system_data, timestamp
+from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind, NameRule
+from emulator.management.operations import Operation
+from emulator.management.tags import check as check_tags
+from emulator.providers import managed_identities
+from emulator.routes import Route
+from emulator.store import Document, Reader, Transaction
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+# Part of this module's interface, from the modules below it.
+__all__ = ["Kind", "NameRule", "check_tags", "number", "page", "render", "system_data", "timestamp"]
+
+GROUP_TYPE = "Microsoft.Resources/resourceGroups"
+
+
+class Changed(Exception):
+    """The document is not the one that the change was computed from: compute it again."""
+
+
+async def dispatch(call: Call) -> Reply:
+    """Any request for a resource by its id, for a collection, or for an action."""
+    id, rest = target(call)
+    kind = namespaces.kind(call, id, f"{id.type}/{rest}" if rest and call.method == "GET" else id.type)
+    call = _with_id(call, id)
+    if rest and call.method == "POST":
+        return await _act(call, kind, id, rest)
+    if rest and call.method == "GET":
+        return await list_all(call, kind, id)
+    if rest:
+        raise _no_method(call)
+    verbs = {"GET": get_one, "HEAD": get_one, "PUT": put, "PATCH": patch, "DELETE": delete}
+    if call.method not in verbs or call.method not in kind.verbs:
+        raise _no_method(call)
+    own = {"GET": kind.get, "HEAD": kind.get, "PUT": kind.put, "PATCH": kind.patch, "DELETE": kind.delete}[call.method]
+    if own is not None:
+        return await own(call)
+    return await verbs[call.method](call, kind, id)
+
+
+def target(call: Call) -> tuple[ResourceId, str]:
+    """The resource that the path names and, for a collection or an action, the one segment that is left over.
+
+    A collection directly below a namespace has an id with no type: its ``names`` are empty.
+    """
+    before, _, after = _provider_split(call.method, call.path)
+    parts = after.split("/")
+    namespace, segments = parts[0], parts[1:]
+    if not segments or not all(parts):
+        raise bad_request("InvalidResourceId", f"'{call.path}' is not the id of a resource.")
+    scope = _scope(call, before)
+    even = len(segments) // 2 * 2
+    id = ResourceId(scope, namespace, tuple(segments[0:even:2]), tuple(segments[1:even:2]))
+    return _canonical(call.cloud, id), segments[-1] if even < len(segments) else ""
+
+
+# One verb each
+
+
+async def get_one(call: Call, kind: Kind, id: ResourceId) -> Reply:
+    document = get(call, id)
+    if call.headers.get("if-none-match", "").strip('"') == document.etag:
+        return Reply(304, headers={"ETag": f'"{document.etag}"'})
+    if call.method == "HEAD":
+        return Reply(204, headers={"ETag": f'"{document.etag}"'})
+    return Reply(body=render(call.cloud, document), headers={"ETag": f'"{document.etag}"'})
+
+
+async def put(call: Call, kind: Kind, id: ResourceId) -> Reply:
+    kind.name.check(id.name)
+    return await _write(call, kind, id, lambda old: call.json())
+
+
+async def patch(call: Call, kind: Kind, id: ResourceId) -> Reply:
+    """A merge of what is stored with what is sent, as https://www.rfc-editor.org/rfc/rfc7386; tags are replaced whole."""
+    get(call, id)
+
+    def merged(old: Document | None) -> dict[str, Any]:
+        if old is None:
+            raise not_found(str(id))
+        change = call.json()
+        body: dict[str, Any] = merge(old.body, change)
+        if isinstance(change.get("tags"), dict):
+            body["tags"] = change["tags"]
+        return body
+
+    return await _write(call, kind, id, merged)
+
+
+async def delete(call: Call, kind: Kind, id: ResourceId) -> Reply:
+    """204 for what is not there, as ARM does."""
+    old = call.cloud.store.get(str(id))
+    _check_container(call.cloud.store, id, "delete")
+    if old is None:
+        return Reply(204)
+    _preconditions(call, old)
+    locks.check(call.cloud.store, str(id), "delete")
+    if kind.deleting is not None:
+        await kind.deleting(call, old)
+    operation = Operation.new(call, str(id)) if kind.long else None
+
+    def change(tx: Transaction) -> None:
+        _preconditions(call, tx.get(str(id)))
+        tx.delete(str(id))
+        if operation is not None:
+            operation.write(tx, "Succeeded")
+
+    await call.cloud.store.write(change)
+    return Reply(202, headers=operation.headers) if operation is not None else Reply(200)
+
+
+async def list_all(call: Call, kind: Kind, id: ResourceId) -> Reply:
+    """The collection ``kind`` below ``id`` (a parent resource), or below its scope for a type at the top."""
+    if "LIST" not in kind.verbs:
+        raise _no_method(call)
+    parent = str(id) if id.names else id.scope
+    if id.names:
+        get(call, id)
+    elif id.group:
+        group(call.cloud.store, id.subscription, id.group)
+    if kind.list is not None:
+        return await kind.list(_with_params(call, {"parent": parent, "id": parent}))
+    if id.names:
+        return page(call, call.cloud.store.children(parent, kind.type))
+    return page(call, call.cloud.store.below(parent, kind.type))
+
+
+async def _act(call: Call, kind: Kind, id: ResourceId, action: str) -> Reply:
+    handler = next((own for name, own in kind.actions.items() if name.lower() == action.lower()), None)
+    if handler is None:
+        raise NotEmulated(f"POST {id.type}/{action}")
+    get(call, id)
+    return await handler(call)
+
+
+async def _write(
+    call: Call, kind: Kind, id: ResourceId, body_from: Callable[[Document | None], dict[str, Any]]
+) -> Reply:
+    store, key = call.cloud.store, str(id)
+    while True:
+        old = store.get(key)
+        _check_container(store, id, "write")
+        _preconditions(call, old)
+        locks.check(store, key, "write")
+        sent = body_from(old)
+        body = await _checked(call, kind, id, sent, old)
+        operation = Operation.new(call, key) if kind.long else None
+
+        def change(
+            tx: Transaction,
+            old: Document | None = old,
+            body: dict[str, Any] = body,
+            operation: Operation | None = operation,
+        ) -> Document:
+            now = tx.get(key)
+            if (now.etag if now else None) != (old.etag if old else None):
+                raise Changed
+            _check_container(tx, id, "write")
+            if operation is not None:
+                operation.write(tx, "Succeeded")
+            for path, type in kind.companions if old is None else ():
+                tx.put(f"{key}/{path}", type, {"properties": {}}, parent=key, by=author(call))
+            return tx.put(key, kind.type, body, parent=_parent(id), by=author(call))
+
+        try:
+            document = await store.write(change)
+        except Changed:
+            continue
+        break
+    if kind.created is not None:
+        await kind.created(call, document, old)
+    headers = {"ETag": f'"{document.etag}"', **(operation.headers if operation is not None else {})}
+    return Reply(200 if old else kind.creates, render(call.cloud, document), headers)
+
+
+async def _checked(
+    call: Call, kind: Kind, id: ResourceId, body: dict[str, Any], old: Document | None
+) -> dict[str, Any]:
+    """The body as it is stored: what ARM itself asks of any body, then what the type asks."""
+    for name, wanted in (("properties", dict), ("tags", dict), ("sku", dict), ("identity", dict), ("location", str)):
+        if body.get(name) is not None and not isinstance(body[name], wanted):
+            raise invalid_content(f"The property '{name}' must be a JSON {'object' if wanted is dict else 'string'}.")
+    body = {name: value for name, value in body.items() if name not in ("id", "name", "type", "etag", "systemData")}
+    check_tags(body.get("tags"))
+    if kind.tracked:
+        body["location"] = _location(call, kind, id, body, old)
+        body["tags"] = body.get("tags") or {}
+    if body.get("identity"):
+        body["identity"] = managed_identities.assign(call, body["identity"], old)
+    if kind.check is not None:
+        body = await kind.check(call, id, body, old)
+    return body
+
+
+def _location(call: Call, kind: Kind, id: ResourceId, body: Mapping[str, Any], old: Document | None) -> str:
+    sent = body.get("location")
+    if not sent:
+        if old is not None:
+            return str(old.body["location"])
+        raise bad_request("LocationRequired", "The location property is required for this definition.")
+    location = namespaces.location(sent)
+    if location is None:
+        raise bad_request(
+            "LocationNotAvailableForResourceType",
+            f"The provided location '{sent}' is not available for resource type '{id.type}'. List of available regions for "
+            f"the resource type is '{','.join(namespaces.LOCATIONS)}'.",
+        )
+    if old is not None and location != old.body.get("location"):
+        raise conflict(
+            "InvalidResourceLocation",
+            f"The resource '{id.name}' already exists in location '{old.body.get('location')}' in resource group "
+            f"'{id.group}'. A resource with the same name cannot be created in location '{location}'. "
+            "Please select a new resource name.",
+        )
+    return location
+
+
+# What rooms use
+
+
+def get(call: Call, id: ResourceId | str) -> Document:
+    """The document of ``id``, or Azure's 404: for its group, its parent, or itself."""
+    store, key = call.cloud.store, str(id)
+    document = store.get(key)
+    if document is None:
+        if isinstance(id, str):
+            id = ResourceId.parse(id)
+        if id.group:
+            group(store, id.subscription, id.group)
+        if id.parent is not None and store.get(str(id.parent)) is None:
+            raise not_found(str(id.parent))
+        raise not_found(key)
+    return document
+
+
+def group(store: Reader, subscription: str, name: str) -> Document:
+    document = store.get(f"/subscriptions/{subscription}/resourceGroups/{name}")
+    if document is None:
+        raise group_not_found(name)
+    return document
+
+
+def merge(old: Any, new: Any) -> Any:
+    """A JSON merge patch."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    merged = dict(old)
+    for name, value in new.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value) if isinstance(merged.get(name), dict) else value
+    return merged
+
+
+def author(call: Call) -> str:
+    return call.principal.client_id if call.principal else ""
+
+
+# The parts of a path
+
+
+def _provider_split(method: str, path: str) -> tuple[str, str, str]:
+    at = path.lower().rfind("/providers/")
+    if at < 0:
+        raise NotEmulated(f"{method} {path}") if path.lower().startswith("/subscriptions/") else not_found(path)
+    return path[:at], "/providers/", path[at + len("/providers/") :].strip("/")
+
+
+def _scope(call: Call, text: str) -> str:
+    """The scope in ARM's own spelling, its subscription checked."""
+    parts = text.strip("/").split("/") if text.strip("/") else []
+    if len(parts) >= 2 and parts[0].lower() == "subscriptions":
+        namespaces.check_subscription(call.cloud, parts[1])
+        parts[:2] = ["subscriptions", parts[1].lower()]
+        if len(parts) >= 4 and parts[2].lower() == "resourcegroups":
+            found = call.cloud.store.get("/".join(("", *parts[:2], "resourceGroups", parts[3])))
+            parts[2:4] = ["resourceGroups", found.name if found else parts[3]]
+    return "".join(f"/{part}" for part in parts)
+
+
+def _canonical(cloud: Cloud, id: ResourceId) -> ResourceId:
+    """The id in the spelling that its type, and the resources it is below, were first written in."""
+    kind = cloud.kinds.get(id.type)
+    if kind is not None:
+        types = kind.relative.split("/")
+        id = ResourceId(id.scope, kind.namespace, tuple(types), id.names)
+    parent = id.parent
+    if parent is not None:
+        stored = cloud.store.get(str(parent))
+        if stored is not None:
+            found = ResourceId.parse(stored.id)
+            id = ResourceId(found.scope, id.namespace, id.types, (*found.names, id.name))
+    return id
+
+
+def _parent(id: ResourceId) -> str:
+    return str(id.parent) if id.parent is not None else id.scope
+
+
+def _check_container(reader: Reader, id: ResourceId, verb: str) -> None:
+    """The group is there and not on its way out; so is the parent, and what an extension resource extends."""
+    if id.group:
+        document = group(reader, id.subscription, id.group)
+        if verb == "write" and document.body.get("deleting"):
+            raise conflict(
+                "ResourceGroupBeingDeleted",
+                f"The resource group '{id.group}' is in deprovisioning state and cannot perform this operation.",
+            )
+    parent = id.parent
+    if parent is not None and reader.get(str(parent)) is None:
+        raise AzureError(
+            404,
+            "ParentResourceNotFound",
+            f"Failed to perform '{verb}' on resource(s) of type '{'/'.join(id.types)}', because the parent resource "
+            f"'{parent}' could not be found.",
+        )
+    if "/providers/" in id.scope.lower() and reader.get(id.scope) is None:
+        raise not_found(id.scope)
+
+
+def _preconditions(call: Call, document: Document | None) -> None:
+    """``If-Match`` and ``If-None-Match`` of a request that changes something."""
+    wanted, unwanted = call.headers.get("if-match"), call.headers.get("if-none-match")
+    if wanted is not None and not _etag_in(wanted, document):
+        found = f"is '{document.etag}'" if document else "does not exist"
+        raise AzureError(
+            412,
+            "PreconditionFailed",
+            (
+                f"The condition 'If-Match: {wanted}' is not met: the resource {found}."
+                if document is None
+                else f"The condition 'If-Match: {wanted}' is not met: the resource's ETag {found}."
+            ),
+        )
+    if unwanted is not None and document is not None and _etag_in(unwanted, document):
+        raise AzureError(
+            412, "PreconditionFailed", f"The condition 'If-None-Match: {unwanted}' is not met: the resource exists."
+        )
+
+
+def _etag_in(header: str, document: Document | None) -> bool:
+    if document is None:
+        return False
+    tags = [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
+    return "*" in tags or document.etag in tags
+
+
+def _with_id(call: Call, id: ResourceId) -> Call:
+    return _with_params(call, {"id": str(id)}) if id.names else call
+
+
+def _with_params(call: Call, params: Mapping[str, str]) -> Call:
+    return replace(call, params={**call.params, **params})
+
+
+def _no_method(call: Call) -> AzureError:
+    return AzureError(
+        405, "HttpMethodNotAllowed", f"The HTTP method '{call.method}' is not supported at scope '{call.path}'."
+    )
+
+
+METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE", "POST")
+# Whatever no other room has a route for.
+ROUTES = tuple(Route("management.azure.com", method, "/{path:path}", dispatch, ARM) for method in METHODS)

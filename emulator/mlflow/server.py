@@ -1,0 +1,194 @@
+"""The program of the MLflow server, a child of the emulator: MLflow's own application over MLflow's own SQL store.
+
+    python -m emulator.mlflow.server FOLDER        (the first line of stdin is a secret; ends when stdin ends)
+
+What differs from ``mlflow server``, and why:
+
+- it prints its port once it answers, and ends with its parent, however that ended;
+- a request must carry the parent's secret: loopback is open to everybody on the machine;
+- the database is written through before it answers (WAL, ``synchronous=FULL``);
+- a workspace of MLflow's is one of Azure ML's, exists without being made, and has a database of its own: runs are named
+  after jobs, and two workspaces may have jobs of one name;
+- a run's id can be given.
+
+Must not live here: anything of Azure's wire formats.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import socket
+import sqlite3
+import sys
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import closing
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+SECRET_HEADER = "x-emulator-secret"
+RUN_ID_HEADER = "x-emulator-run-id"
+WORKSPACE_HEADER = "x-mlflow-workspace"
+ARTIFACTS = "mlflow-artifacts:/experiments"  # below it: {experiment id}/runs/{run id}/artifacts, as in Azure's own URIs
+
+App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+
+
+def main(folder: Path) -> None:
+    secret = sys.stdin.buffer.readline().strip()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.umask(0o077)
+    _configure(folder)
+    _write_through()
+    register(folder)
+
+    import uvicorn
+    from mlflow.server import handlers
+    from mlflow.server.fastapi_app import app
+
+    handlers._get_tracking_store()  # makes the tables now, not while the first client waits
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(listener.getsockname()[1], flush=True)
+        uvicorn.Server(uvicorn.Config(guarded(app, secret), log_level="warning", access_log=False)).run([listener])
+
+
+def _configure(folder: Path) -> None:
+    """The settings that ``mlflow server`` would derive from its options."""
+    os.environ.update(
+        _MLFLOW_SERVER_FILE_STORE="emulator://",
+        _MLFLOW_SERVER_REGISTRY_STORE=f"sqlite:///{folder / 'pattern.db'}",
+        _MLFLOW_SERVER_ARTIFACT_ROOT=ARTIFACTS,
+        MLFLOW_ENABLE_WORKSPACES="true",
+        MLFLOW_WORKSPACE_STORE_URI="emulator://",
+        MLFLOW_DISABLE_TELEMETRY="true",
+        MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
+    )
+
+
+def _write_through() -> None:
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    @event.listens_for(Engine, "connect")
+    def durable(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA busy_timeout = 20000")
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 4096):  # unbuffered: a lock on sys.stdin would be in the way of an ordinary end
+        pass
+    os._exit(0)  # nothing is unsaved: what was answered is in the database
+
+
+def guarded(app: App, secret: bytes) -> App:
+    """``app`` for those who know ``secret``; 403 for everybody else."""
+
+    async def checked(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            given = dict(scope["headers"]).get(SECRET_HEADER.encode(), b"")
+            if not hmac.compare_digest(given, secret):
+                await send({"type": "http.response.start", "status": 403, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+                return
+        await app(scope, receive, send)
+
+    return checked
+
+
+def register(folder: Path) -> None:
+    """Teach MLflow the scheme ``emulator``: its own SQL store, with a database for each workspace."""
+    import mlflow.store.db.utils as databases
+    import sqlalchemy.orm
+    from flask import has_request_context, request
+    from mlflow.entities import Run, Workspace
+    from mlflow.server import handlers
+    from mlflow.store.tracking.dbmodels.models import SqlLoggedModel, SqlRun
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from mlflow.store.workspace.abstract_store import AbstractStore
+    from mlflow.tracking._workspace.registry import _get_workspace_store_registry
+    from mlflow.utils.workspace_context import get_request_workspace
+
+    chosen: ContextVar[str] = ContextVar("chosen", default="")
+
+    class Workspaces(AbstractStore):  # type: ignore[misc]
+        """Every name is a workspace: the emulator has checked it before the request came here."""
+
+        def list_workspaces(self) -> list[Workspace]:
+            return []
+
+        def get_workspace(self, workspace_name: str) -> Workspace:
+            return Workspace(workspace_name)
+
+    class Store(SqlAlchemyStore):  # type: ignore[misc]
+        """The base class's own database is a pattern: empty tables, copied for a workspace when it is first used."""
+
+        supports_workspaces = True
+
+        def __init__(self, root: str) -> None:
+            self._sessions: dict[str, Any] = {}
+            self._opening = threading.Lock()
+            self._pattern = folder / "pattern.db"
+            super().__init__(f"sqlite:///{self._pattern}", root)
+
+        @property
+        def ManagedSessionMaker(self) -> Any:  # noqa: N802 - the base class's name for it
+            workspace = get_request_workspace()
+            if not workspace:
+                return self._pattern_sessions
+            with self._opening:
+                if workspace not in self._sessions:
+                    self._sessions[workspace] = self._open(folder / f"{workspace}.db")
+                return self._sessions[workspace]
+
+        @ManagedSessionMaker.setter
+        def ManagedSessionMaker(self, value: Any) -> None:  # noqa: N802
+            self._pattern_sessions = value
+
+        def _open(self, path: Path) -> Any:
+            if not path.exists():
+                draft = path.with_suffix(".new")
+                draft.unlink(missing_ok=True)
+                with closing(sqlite3.connect(self._pattern)) as pattern, closing(sqlite3.connect(draft)) as copy:
+                    pattern.backup(copy)
+                os.replace(draft, path)
+            engine = databases.create_sqlalchemy_engine_with_retry(f"sqlite:///{path}")
+            if databases._get_schema_version(engine) != databases._get_latest_schema_revision():
+                databases._upgrade_db(engine)  # the folder is older than the MLflow installed now
+            return databases._get_managed_session_maker(sqlalchemy.orm.sessionmaker(bind=engine), self.db_type)
+
+        def create_run(self, *values: Any, **named: Any) -> Run:
+            token = chosen.set(request.headers.get(RUN_ID_HEADER, "") if has_request_context() else "")
+            try:
+                return super().create_run(*values, **named)
+            finally:
+                chosen.reset(token)
+
+        def _get_artifact_location(self, experiment_id: int) -> str:
+            return f"{super()._get_artifact_location(experiment_id)}/runs"
+
+    @sqlalchemy.event.listens_for(SqlRun, "init")
+    def name_run(_: SqlRun, values: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if chosen.get():
+            named["artifact_uri"] = named["artifact_uri"].replace(named["run_uuid"], chosen.get())
+            named["run_uuid"] = chosen.get()
+
+    @sqlalchemy.event.listens_for(SqlLoggedModel, "init")
+    def place_model(_: SqlLoggedModel, values: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """Beside the other artifacts of the run that made it, where ``jobs.download`` and a URI of a run's find it."""
+        root, _, model = named["artifact_location"].removesuffix("/artifacts").partition("/models/")
+        named["artifact_location"] = f"{root}/{named.get('source_run_id') or model}/artifacts/models/{model}"
+
+    def build(store_uri: str, artifact_uri: str) -> Store:
+        return Store(artifact_uri)
+
+    handlers._tracking_store_registry.register("emulator", build)
+    _get_workspace_store_registry().register("emulator", lambda workspace_uri: Workspaces())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Storage accounts, and their blobs: Azurite as a child process, and the gate that stands before it."""
