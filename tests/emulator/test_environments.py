@@ -133,8 +133,8 @@ def test_callers_share_one_build_and_each_sees_its_log(offline: Home) -> None:
             said.set()
 
         listeners = [first, logs[1].append, logs[2].append]
-        builds = [builds.build(offline, conda_file(OWN, "apple==2.0"), listener) for listener in listeners]
-        tasks = [asyncio.ensure_future(build) for build in builds]
+        begun = [builds.build(offline, conda_file(OWN, "apple==2.0"), listener) for listener in listeners]
+        tasks = [asyncio.ensure_future(build) for build in begun]
         await said.wait()
         tasks[0].cancel()  # a cancelled job takes nobody's environment away
         done = await asyncio.gather(*tasks, return_exceptions=True)
@@ -149,7 +149,7 @@ def test_callers_share_one_build_and_each_sees_its_log(offline: Home) -> None:
 
 def test_two_processes_exclude_each_other(offline: Home) -> None:
     code = (
-        "import asyncio, sys; from emulator import environments; from emulator.home import Home; from pathlib import Path;"
+        "import asyncio, sys; from emulator.environments import builds; from emulator.home import Home; from pathlib import Path;"
         f"environment = {conda_file(OWN, 'apple', 'pear')!r};"
         "built = asyncio.run(builds.build(Home(Path(sys.argv[1])), environment, print)); print(built.digest)"
     )
@@ -212,7 +212,7 @@ def test_a_build_dies_with_its_emulator(
     monkeypatch.setenv("STARTED", str(started))
     environment = conda_file(OWN, "slow")
     code = (
-        "import asyncio; from emulator import environments; from emulator.home import Home; from pathlib import Path;"
+        "import asyncio; from emulator.environments import builds; from emulator.home import Home; from pathlib import Path;"
         f"asyncio.run(builds.build(Home(Path({str(offline.root)!r})), {environment!r}, print))"
     )
     emulator = subprocess.Popen(

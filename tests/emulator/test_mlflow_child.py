@@ -16,7 +16,7 @@ from emulator.mlflow.child import Server
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from emulator.mlflow_child import Server
+from emulator.mlflow.child import Server
 
 async def main():
     server = Server(Path(sys.argv[1]) / "mlflow", Path(sys.argv[1]) / "mlflow.log")

@@ -98,7 +98,7 @@ def test_stop_ends_all_of_it_within_five_seconds(tmp_path: Path, ignores: str) -
 def test_nothing_outlives_the_emulator(tmp_path: Path) -> None:
     program = f"""
 import asyncio, pathlib
-from emulator.processes import Process, Tree
+from emulator.jobs.processes import Process, Tree
 folder = pathlib.Path({str(tmp_path)!r})
 async def go():
     tree = await Tree.plant()

@@ -12,7 +12,7 @@ from azure.ai.ml.entities import AmlCompute, Environment
 
 FOLDER = Path(__file__).parents[2] / "jobs" / "batch_single_step"
 IRIS = FOLDER.parent / "data" / "iris_dataset.csv"
-ENVIRONMENT = "iris-environment:1"
+ENVIRONMENT = "iris:1"
 AUTOLOG = """
 import mlflow
 from sklearn.datasets import load_iris
