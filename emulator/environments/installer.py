@@ -24,8 +24,13 @@ from emulator.environments.conda import EnvironmentFailed, Recipe
 from emulator.environments.interpreters import Interpreter
 from emulator.jobs.processes import Process, Tree
 
-# pip's settings that decide where packages come from, and uv's names for them.
-SETTINGS = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
+# pip's settings that decide where packages come from and who is trusted, and uv's names for them.
+SETTINGS = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "cert": "SSL_CERT_FILE",
+}
 FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT", "UV_PYTHON")
 TICK = 0.1  # seconds between two looks at uv's output
 REASON = 700  # characters of uv's reasoning that a job's error quotes; the rest is in the log
@@ -33,11 +38,11 @@ REASON = 700  # characters of uv's reasoning that a job's error quotes; the rest
 
 async def install(folder: Path, python: Interpreter, plan: Recipe, log: Callable[[str], None]) -> None:
     """Make ``folder`` a virtual environment with the plan's requirements; raises ``EnvironmentFailed``."""
-    environment = await _environment()
+    variables = await environment()
     # Relocatable: the folder is renamed when it is complete, and a job's layer copies its scripts.
     said: list[str] = []
     code = await _run(
-        ["venv", "--quiet", "--relocatable", "--python", str(python.path), str(folder)], environment, said.append
+        ["venv", "--quiet", "--relocatable", "--python", str(python.path), str(folder)], variables, said.append
     )
     if code != 0:
         raise EnvironmentFailed(
@@ -58,7 +63,7 @@ async def install(folder: Path, python: Interpreter, plan: Recipe, log: Callable
         *plan.options,
         *("--requirements", str(wanted)),
     ]
-    code = await _run(arguments, environment, tell)
+    code = await _run(arguments, variables, tell)
     if code != 0:
         raise EnvironmentFailed(reason(said))
 
@@ -115,7 +120,8 @@ def _shortened(text: str) -> str:
     return text if len(text) <= REASON else f"{text[:REASON].rpartition(' ')[0]} … (the build log has all of it)."
 
 
-async def _environment() -> dict[str, str]:
+async def environment() -> dict[str, str]:
+    """The variables that uv is run with."""
     inherited = {key: value for key, value in os.environ.items() if key not in FOREIGN}
     found = {uv_name: value for uv_name, value in (await _pip_settings()).items() if uv_name not in inherited}
     if "UV_INDEX_URL" in inherited:

@@ -29,6 +29,16 @@ def test_no_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         find_node()
 
 
+def test_the_node_that_the_set_up_installs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    node = tmp_path / ".setup" / "node" / "bin" / "node"
+    node.parent.mkdir(parents=True)
+    node.write_text("#!/bin/sh\necho v22.1.0\n")
+    node.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(process, "PROGRAM", tmp_path / process.PROGRAM.relative_to(Path(__file__).parents[2]))
+    assert find_node() == str(node)
+
+
 def test_a_node_that_is_too_old(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     old = tmp_path / "node"
     old.write_text("#!/bin/sh\necho v16.20.0\n")

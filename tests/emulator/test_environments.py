@@ -307,6 +307,17 @@ def test_without_a_network_the_message_says_so(offline: Home, monkeypatch: pytes
         build(offline, conda_file(OWN, "apricot"))
 
 
+def test_uv_is_told_what_this_machine_s_pip_is_told(offline: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_CERT", "/etc/company.pem")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    told = asyncio.run(installer.environment())
+    assert told["SSL_CERT_FILE"] == "/etc/company.pem"
+    assert told["UV_DEFAULT_INDEX"] != "http://127.0.0.1:9/simple"  # uv's own variable comes first
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
+    assert asyncio.run(installer.environment())["UV_DEFAULT_INDEX"] == "http://127.0.0.1:9/simple"
+
+
 def test_an_index_that_does_not_answer_is_named_without_its_password(
     offline: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,9 +190,9 @@ class Azurite:
 
 def find_node() -> str:
     """Node on the PATH, or the one that ``scripts/setup`` installs where there is none."""
-    installed = PROGRAM.parents[2] / ".setup" / "node" / "bin" / "node"
+    installed = (str(folder / ".setup" / "node" / "bin" / "node") for folder in PROGRAM.parents)
     found: list[str] = []
-    for candidate in (shutil.which("node"), str(installed)):
+    for candidate in (shutil.which("node"), *installed):
         if candidate is None or not os.access(candidate, os.X_OK):
             continue
         try:
