@@ -37,6 +37,9 @@ EMULATED = (
     "*.blob.core.windows.net",
 )
 
+# https://github.com/AzureAD/microsoft-authentication-library-for-python/blob/dev/msal/authority.py knows their sign-in hosts.
+SOVEREIGN = ("sovcloud", "sovcloud-api", "sovcloud-azure", "sovcloud-identity")
+
 AZURE_SUFFIXES = (
     # the public cloud
     "azure.com",
@@ -52,6 +55,12 @@ AZURE_SUFFIXES = (
     "azure-devices.net",
     "azuredatabricks.net",
     "azurehdinsight.net",
+    "azuredatalakestore.net",
+    "azuredatalakeanalytics.net",
+    "azurestaticapps.net",
+    "azure-mobile.net",
+    "azure-devices-provisioning.net",
+    "azureiotcentral.com",
     "azurecontainerapps.io",
     "azurecontainer.io",
     "azmk8s.io",
@@ -69,22 +78,16 @@ AZURE_SUFFIXES = (
     "microsoftonline-p.com",
     "microsoftazuread-sso.com",
     "login.microsoft.com",
-    "device.login.microsoftonline.com",
     "account.live.com",
     "login.live.com",
     "graph.microsoft.com",
     "management.microsoft.com",
     "api.loganalytics.io",
-    "api.applicationinsights.io",
     "applicationinsights.io",
-    "opinsights.azure.com",
-    "kusto.windows.net",
     "powerbi.com",
     "fabric.microsoft.com",
     # telemetry
     "visualstudio.com",
-    "events.data.microsoft.com",
-    "vortex.data.microsoft.com",
     "data.microsoft.com",
     # images
     "mcr.microsoft.com",
@@ -94,9 +97,17 @@ AZURE_SUFFIXES = (
     "usgovtrafficmanager.net",
     "microsoftonline.us",
     "graph.microsoft.us",
+    "graph.microsoftazure.us",
     "applicationinsights.us",
+    "loganalytics.us",
     "azurewebsites.us",
+    "azurecr.us",
+    "azuredatabricks.us",
     "azure-api.us",
+    "azure-automation.us",
+    "azure-devices.us",
+    "azurefd.us",
+    "azurehdinsight.us",
     "azml.us",
     # Azure in China
     "chinacloudapi.cn",
@@ -105,15 +116,24 @@ AZURE_SUFFIXES = (
     "chinacloudsites.cn",
     "chinacloudapp.cn",
     "microsoftonline.cn",
-    "microsoftgraph.chinacloudapi.cn",
     "azurewebsites.cn",
+    "azurecr.cn",
+    "azuredatabricks.cn",
+    "azure-api.cn",
+    "azure-automation.cn",
+    "azure-devices.cn",
+    "azurefd.cn",
+    "azurehdinsight.cn",
     "azk8s.cn",
-    "applicationinsights.azure.cn",
     "trafficmanager.cn",
-    # Azure in Germany (closed, its names still Azure's) and the clouds that are not public
+    # Azure in Germany (closed, its names still Azure's), the sovereign clouds, and those that are not public
     "cloudapi.de",
+    "graph.microsoft.de",
     "microsoftazure.de",
     "microsoftonline.de",
+    "azurewebsites.de",
+    "azurecr.de",
+    *(f"{name}.{country}" for name in SOVEREIGN for country in ("fr", "de", "sg")),
     "eaglex.ic.gov",
     "microsoft.scloud",
 )

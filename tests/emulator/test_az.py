@@ -9,10 +9,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from emulator import Emulator
+from emulator.gateway.hosts import PassThrough, upstream_for
 
 AZ = Path(__file__).parents[2] / ".venv-az" / "bin" / "az"
 Az = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -55,6 +57,16 @@ def said(done: subprocess.CompletedProcess[str]) -> Any:
 def test_the_account(az: Az, azure: Emulator) -> None:
     assert [one["id"] for one in said(az("account", "list"))] == [azure.subscription_id]
     assert said(az("account", "show"))["tenantId"] == azure.settings.tenant
+
+
+def test_no_cloud_that_it_knows_is_reached(az: Az) -> None:
+    """Each of Azure's clouds, with the hosts and the suffixes of hosts that its own client has for it."""
+    hosts = set()
+    for cloud in said(az("cloud", "list")):
+        for place in filter(None, (*cloud["endpoints"].values(), *cloud["suffixes"].values())):
+            hosts.add(urlsplit(place).hostname or f"x.{place.lstrip('.')}")
+    assert len(hosts) > 60, hosts
+    assert [host for host in sorted(hosts) if isinstance(upstream_for(host), PassThrough)] == []
 
 
 def test_a_group_with_a_resource(az: Az, azure: Emulator) -> None:
