@@ -48,6 +48,7 @@ ROOMS = (
     "emulator.providers.managed_identities",
     "emulator.providers.networks",
     "emulator.machinelearning",
+    "emulator.endpoints",
     "emulator.storage.blobs",
     "emulator.mlflow.tracking",
     "emulator.jobs.jobs",

@@ -1,0 +1,66 @@
+"""What the tests of batch endpoints share: a workspace with a cluster, a model that needs no training, and what waits."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import AmlCompute, BatchEndpoint, Environment, Model, Workspace
+from azure.identity import EnvironmentCredential
+
+from emulator import Emulator
+from tests.conftest import Arm
+
+IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
+# The content that other tests build too, so that it is built once for all of them.
+CONDA = Path(__file__).parents[2] / "jobs" / "batch_single_step" / "environment" / "conda.yaml"
+CLUSTER = "cluster"
+
+
+def workspace(azure: Emulator) -> MLClient:
+    """A workspace with a cluster of two nodes and an environment of no packages, ``plain:1``."""
+    arm, group, name = Arm(azure), f"g-{uuid.uuid4().hex[:10]}", f"w-{uuid.uuid4().hex[:10]}"
+    made = arm.put(f"/subscriptions/{arm.subscription}/resourceGroups/{group}", {"location": "westeurope"})
+    assert made.status_code == 201, made.text
+    client = MLClient(EnvironmentCredential(), arm.subscription, group, name)
+    client.workspaces.begin_create(Workspace(name=name, location="westeurope")).result()
+    client.compute.begin_create_or_update(AmlCompute(name=CLUSTER, size="Standard_DS3_v2", max_instances=2)).result()
+    client.environments.create_or_update(Environment(name="plain", version="1", image=IMAGE))
+    return client
+
+
+def endpoint(client: MLClient) -> str:
+    """The name of a new endpoint."""
+    name = f"e-{uuid.uuid4().hex[:12]}"
+    client.batch_endpoints.begin_create_or_update(BatchEndpoint(name=name)).result()
+    return name
+
+
+def mlflow_model(folder: Path, *, flavor: str = "python_function") -> Path:
+    """An MLflow model that adds up a row's numbers."""
+    model = folder / "model"
+    (model / "code").mkdir(parents=True)
+    (model / "code" / "adder.py").write_text(
+        "class Adder:\n"
+        "    def predict(self, data):\n"
+        "        return data[['a', 'b']].sum(axis=1)\n\n\n"
+        "def _load_pyfunc(path):\n"
+        "    return Adder()\n"
+    )
+    (model / "MLmodel").write_text(
+        f"flavors:\n  {flavor}:\n    loader_module: adder\n    code: code\n    env:\n      conda: conda.yaml\n"
+    )
+    (model / "conda.yaml").write_text(CONDA.read_text())
+    return model
+
+
+def register(client: MLClient, path: Path, name: str, kind: str = "mlflow_model") -> Model:
+    model: Model = client.models.create_or_update(Model(name=name, version="1", path=str(path), type=kind))
+    return model
+
+
+def default(client: MLClient, endpoint: str, deployment: str) -> None:
+    found = client.batch_endpoints.get(endpoint)
+    found.defaults.deployment_name = deployment  # type: ignore[union-attr]
+    client.batch_endpoints.begin_create_or_update(found).result()
