@@ -1,0 +1,69 @@
+"""Scores: the table that a batch endpoint's job writes, a CSV with a header. Read here as text, nothing is guessed."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from runner import talk
+from runner.errors import JobFailed
+
+HEAD = 10
+
+
+@dataclass(frozen=True)
+class Scores:
+    """``rows`` are as long as ``columns``; a cell without a value is ``""``."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def column(self, name: str) -> list[str]:
+        at = self.columns.index(name)
+        return [row[at] for row in self.rows]
+
+    def lines(self) -> list[str]:
+        """The first rows as a table."""
+        return talk.table(self.columns, self.rows[:HEAD])
+
+
+def find(folder: Path, pattern: str = "*.csv") -> list[Path]:
+    """The files of an output that may be its scores: a pattern without a folder is looked for at every depth."""
+    return sorted(path for path in folder.rglob(pattern) if path.is_file()) if folder.is_dir() else []
+
+
+def only(folder: Path, pattern: str, output: str) -> Path:
+    """The one file that fits; raises ``JobFailed`` for none and for many: which one would be checked is not left to chance."""
+    found = find(folder, pattern)
+    if len(found) != 1:
+        there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        many = f"{len(found)} files" if found else "no file"
+        raise JobFailed(
+            f"Output '{output}' has {many} '{pattern}'. There are: {', '.join(there[:HEAD]) or 'none'}.",
+            next="name one in the rule file: file: scores.csv",
+        )
+    return found[0]
+
+
+def read(file: Path, most: int | None = None) -> Scores:
+    """The table in ``file``, or its first ``most`` rows; raises ``JobFailed`` for what is not one."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            lines = csv.reader(stream, strict=True)
+            columns = tuple(next(lines, ()))
+            rows = tuple(tuple(row) for row in islice((row for row in lines if row), most))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise JobFailed(f"'{file.name}' is not CSV in UTF-8: {error}.") from None
+    if not columns:
+        raise JobFailed(f"'{file.name}' is empty: it has no header.")
+    uneven = next((number for number, row in enumerate(rows, 1) if len(row) != len(columns)), None)
+    if uneven is not None:
+        raise JobFailed(f"'{file.name}': row {uneven} has {len(rows[uneven - 1])} cells, the header {len(columns)}.")
+    return Scores(columns, rows)
+
+
+def count(file: Path) -> int:
+    """How many rows a sample has."""
+    return len(read(file).rows)

@@ -1,0 +1,158 @@
+"""The smoke test of a new deployment: what it is invoked with, and what its scores must be before it serves.
+
+A rule file lies beside the job, one for each component that is published: ``smoke/pipeline.yml`` for ``pipeline.yml``. A key that
+is none, or a value of another type, is refused with its path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from runner.errors import Mistake
+from runner.scores import Scores
+
+Word = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Bounds(_Strict):
+    """A number's least and greatest value, both allowed."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Bounds:
+        if self.min is None and self.max is None:
+            raise ValueError("it has neither min nor max")
+        return self
+
+    def hold(self, value: float) -> bool:
+        """Whether ``value`` is within; what is not a number never is."""
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max) and value == value
+
+    def __str__(self) -> str:
+        return " and ".join(
+            f"{word} {bound:g}" for word, bound in (("at least", self.min), ("at most", self.max)) if bound is not None
+        )
+
+
+class Rules(_Strict):
+    """The keys of a rule file; what each asks for is in docs/runner.md."""
+
+    inputs: Mapping[Word, str | int | float | bool] = Field(default_factory=dict)
+    output: Word
+    file: Word = "*.csv"
+    rows: Annotated[int, Field(ge=0)] | Bounds | Literal["input"]
+    columns: tuple[Word, ...]
+    classes: Mapping[Word, tuple[str | int | float | bool, ...]] = Field(default_factory=dict)
+    ranges: Mapping[Word, Bounds] = Field(default_factory=dict)
+    nullable: tuple[Word, ...] = ()
+    metrics: Mapping[Word, Mapping[Word, Bounds]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _of_its_columns(self) -> Rules:
+        for key in ("classes", "ranges", "nullable"):
+            for column in getattr(self, key):
+                if column not in self.columns:
+                    raise ValueError(f"{key} has '{column}', and columns has not")
+        return self
+
+    def broken(self, scores: Scores, sample: int | None = None) -> list[str]:
+        """What the scores have that the rules forbid, a sentence each; ``sample`` is how many rows were sent."""
+        return [*self._shape(scores, sample), *(line for name in self.columns for line in self._column(scores, name))]
+
+    def missed(self, metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+        """The metrics, by step, that are not as good as they must be, with both numbers."""
+        said = []
+        for step, wanted in self.metrics.items():
+            for name, bounds in wanted.items():
+                value = metrics.get(step, {}).get(name)
+                if value is None:
+                    said.append(f"step '{step}' logged no metric '{name}', which must be {bounds}")
+                elif not bounds.hold(value):
+                    said.append(f"{name} of step '{step}' is {value:g}, and must be {bounds}")
+        return said
+
+    def _shape(self, scores: Scores, sample: int | None) -> list[str]:
+        said = []
+        count = len(scores.rows)
+        wanted = sample if self.rows == "input" else self.rows
+        if isinstance(wanted, Bounds):
+            if not wanted.hold(count):
+                said.append(f"there are {count} rows, and must be {wanted}")
+        elif wanted is not None and count != wanted:
+            said.append(f"there are {count} rows, and must be {wanted}")
+        if scores.columns != self.columns:
+            said.append(f"the columns are {', '.join(scores.columns)}; they must be {', '.join(self.columns)}")
+        return said
+
+    def _column(self, scores: Scores, name: str) -> list[str]:
+        if name not in scores.columns:
+            return []
+        values, said = scores.column(name), []
+        empty = sum(value == "" for value in values)
+        if empty and name not in self.nullable:
+            said.append(f"column '{name}' is empty in {empty} of {len(values)} rows")
+        given = [value for value in values if value != ""]
+        if name in self.classes:
+            known = {str(one) for one in self.classes[name]}
+            others = sorted(set(given) - known)
+            if others:
+                said.append(f"column '{name}' has {_some(others)}; its classes are {', '.join(sorted(known))}")
+        if name in self.ranges:
+            outside = [value for value in given if not self.ranges[name].hold(_number(value))]
+            if outside:
+                said.append(f"column '{name}' has {_some(outside)}; it must be {self.ranges[name]}")
+        return said
+
+
+def read(file: Path) -> Rules:
+    """The rule file; raises ``Mistake`` for one that is not there, and for every key or value that is none of its own."""
+    import yaml
+
+    if not file.is_file():
+        raise Mistake(
+            f"There is no rule file '{file}': a deployment serves only after its scores were checked.",
+            next="write it; docs/runner.md has the keys",
+        )
+    try:
+        content = yaml.safe_load(file.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Mistake(f"'{file}' is not YAML in UTF-8: {' '.join(str(error).split())}") from None
+    try:
+        return Rules.model_validate(content)
+    except ValidationError as error:
+        raise Mistake(f"'{file}' is not a rule file:", details=wrong(error)) from None
+
+
+def wrong(error: ValidationError) -> list[str]:
+    """A line for each key that pydantic did not take: its path, the value, and what is the matter."""
+    said: dict[str, str] = {}
+    for one in error.errors():
+        path = ".".join(
+            str(part) for part in one["loc"] if not re.search(r"[\[(]|^(int|float|str|bool|Bounds)$", str(part))
+        )
+        given = "" if one["type"] in ("missing", "value_error") else f" (here: {str(one['input'])[:60]})"
+        said.setdefault(path, f"{path or 'it'}: {one['msg'].removeprefix('Value error, ')}{given}")
+    return list(said.values())
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _some(values: list[str], most: int = 3) -> str:
+    shown = ", ".join(f"'{value}'" for value in values[:most])
+    return f"{shown} and {len(values) - most} more" if len(values) > most else shown

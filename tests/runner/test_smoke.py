@@ -1,0 +1,120 @@
+"""The rule file of a smoke test, and what it finds in scores: no network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runner import scores, smoke
+from runner.errors import JobFailed, Mistake
+from runner.scores import Scores
+from tests.runner.conftest import ROOT
+
+RULES = """
+inputs: {input_data: sample.csv, seed: 42}
+output: scores
+rows: input
+columns: [id, prediction, probability, note]
+classes: {prediction: [setosa, versicolor]}
+ranges: {probability: {min: 0, max: 1}}
+nullable: [note]
+metrics: {train: {accuracy: {min: 0.9}}}
+"""
+GOOD = Scores(
+    ("id", "prediction", "probability", "note"), (("1", "setosa", "0.9", ""), ("2", "versicolor", "1", "seen"))
+)
+
+
+def rules(tmp_path: Path, text: str = RULES) -> smoke.Rules:
+    (tmp_path / "pipeline.yml").write_text(text)
+    return smoke.read(tmp_path / "pipeline.yml")
+
+
+def test_good_scores_break_no_rule(tmp_path: Path) -> None:
+    asked = rules(tmp_path)
+    assert asked.broken(GOOD, 2) == [] and asked.file == "*.csv"
+    assert asked.missed({"train": {"accuracy": 0.9}}) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (Scores(GOOD.columns, GOOD.rows[:1]), ["there are 1 rows, and must be 2"]),
+        (
+            Scores(GOOD.columns[:3], tuple(row[:3] for row in GOOD.rows)),
+            ["the columns are id, prediction, probability;"],
+        ),
+        (Scores(GOOD.columns, (GOOD.rows[0], ("2", "rose", "0.5", ""))), ["'prediction' has 'rose'; its classes are"]),
+        (Scores(GOOD.columns, (GOOD.rows[0], ("2", "", "0.5", ""))), ["'prediction' is empty in 1 of 2 rows"]),
+        (Scores(GOOD.columns, (GOOD.rows[0], ("2", "setosa", "1.5", ""))), ["'probability' has '1.5'; it must be"]),
+        (Scores(GOOD.columns, (GOOD.rows[0], ("2", "setosa", "nan", ""))), ["'probability' has 'nan'"]),
+        (Scores(GOOD.columns, ()), ["there are 0 rows, and must be 2"]),
+    ],
+)
+def test_bad_scores_are_told_a_sentence_each(tmp_path: Path, given: Scores, said: list[str]) -> None:
+    broken = rules(tmp_path).broken(given, 2)
+    assert len(broken) == len(said) and all(part in line for part, line in zip(said, broken, strict=True)), broken
+
+
+def test_a_metric_that_is_too_low_or_not_logged_is_told_with_the_numbers(tmp_path: Path) -> None:
+    asked = rules(tmp_path)
+    assert asked.missed({"train": {"accuracy": 0.85}}) == ["accuracy of step 'train' is 0.85, and must be at least 0.9"]
+    assert asked.missed({"split": {"accuracy": 0.95}}) == [
+        "step 'train' logged no metric 'accuracy', which must be at least 0.9"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("output: scores\n", ""), "output: Field required"),
+        (("rows: input", "rows: -1"), "rows: "),
+        (("rows: input", "lines: 3\nrows: input"), "lines: Extra inputs are not permitted (here: 3)"),
+        (("nullable: [note]", "nullable: [notes]"), "nullable has 'notes', and columns has not"),
+        (("{min: 0, max: 1}", "{}"), "ranges.probability: it has neither min nor max"),
+        (("rows: input", "rows: ["), "is not YAML"),
+    ],
+)
+def test_a_wrong_rule_file_is_refused_by_its_key(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    with pytest.raises(Mistake) as caught:
+        rules(tmp_path, RULES.replace(*change))
+    assert said in "\n".join(caught.value.lines())
+
+
+def test_a_missing_rule_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Mistake, match="There is no rule file"):
+        smoke.read(tmp_path / "pipeline.yml")
+
+
+def test_the_page_has_the_keys_of_the_rule_file() -> None:
+    section = (ROOT / "docs" / "runner.md").read_text("utf-8").partition("### The rule file")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(smoke.Rules.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "it has no header"),
+        (b"a,b\n1\n", "row 1 has 1 cells, the header 2"),
+        (b"a,b\n\xff,2\n", "is not CSV in UTF-8"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "scores.csv").write_bytes(content)
+    with pytest.raises(JobFailed) as caught:
+        scores.read(tmp_path / "scores.csv")
+    assert said in caught.value.message
+
+
+def test_which_file_has_the_scores_is_not_left_to_chance(tmp_path: Path) -> None:
+    for name in ("scores.csv", "deep/scores.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a\n1\n")
+    with pytest.raises(JobFailed, match="has 2 files"):
+        scores.only(tmp_path, "*.csv", "scores")
+    with pytest.raises(JobFailed, match="has no file 'other.csv'. There are: deep/scores.csv, scores.csv"):
+        scores.only(tmp_path, "other.csv", "scores")
+    (tmp_path / "deep/scores.csv").unlink()
+    assert scores.read(scores.only(tmp_path, "scores.csv", "scores"), 1).lines()[-1].strip() == "1"
