@@ -7,12 +7,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner import conda, names, resources, settings, talk
+from runner import conda, names, resources, settings, talk, yaml_file
 from runner.config import Read
 from runner.datastore import Datastore
 from runner.errors import Mistake
@@ -39,7 +37,7 @@ class Experiment:
     def read(folder: JobFolder, config: Read, input_path: str, output_path: str) -> Experiment:
         """Everything that can be checked on this machine alone; raises ``Mistake``."""
         conda.read(config.conda_file)
-        written = _job_yaml(folder.job)
+        written = yaml_file.read(folder.job)
         for section, name in (("inputs", INPUT), ("outputs", OUTPUT)):
             if not isinstance((written.get(section) or {}).get(name), dict):
                 raise Mistake(
@@ -136,28 +134,9 @@ def _load(workspace: Workspace, experiment: Experiment) -> Any:
         return load_job(experiment.folder.job, params_override=overrides)
     except (ValidationError, ValidationException) as error:
         raise Mistake(
-            f"'{experiment.folder.job}' is not a job that Azure ML takes:", details=_leaves(str(error))
+            f"'{experiment.folder.job}' is not a job that Azure ML takes:", details=yaml_file.reasons(str(error))
         ) from None
-
-
-def _job_yaml(file: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(file.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Mistake(f"'{file}' is not YAML in UTF-8: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise Mistake(f"'{file}' is not a job: it has no mapping at its top.")
-    return content
 
 
 def _folder(path: str) -> str:
     return f"{path}/" if path and not path.endswith("/") else path
-
-
-def _leaves(text: str, most: int = 12) -> list[str]:
-    """The sentences of azure-ai-ml's nested JSON, without its brackets, each once."""
-    lines = [line.strip(' {}[],"') for line in text.replace("\\n", "\n").replace('\\"', '"').splitlines()]
-    said = [line for line in dict.fromkeys(lines) if any(map(str.isalpha, line)) and not line.endswith('"_schema":')]
-    return said[:most]

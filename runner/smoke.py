@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from runner import yaml_file
 from runner.errors import Mistake
 from runner.scores import Scores
 
@@ -117,19 +118,13 @@ class Rules(_Strict):
 
 def read(file: Path) -> Rules:
     """The rule file; raises ``Mistake`` for one that is not there, and for every key or value that is none of its own."""
-    import yaml
-
     if not file.is_file():
         raise Mistake(
             f"There is no rule file '{file}': a deployment serves only after its scores were checked.",
             next="write it; docs/runner.md has the keys",
         )
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Mistake(f"'{file}' is not YAML in UTF-8: {' '.join(str(error).split())}") from None
-    try:
-        return Rules.model_validate(content)
+        return Rules.model_validate(yaml_file.read(file))
     except ValidationError as error:
         raise Mistake(f"'{file}' is not a rule file:", details=wrong(error)) from None
 

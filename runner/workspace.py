@@ -40,7 +40,7 @@ class Workspace:
 
     @cached_property
     def client(self) -> MLClient:
-        _quiet()
+        quiet()
         from azure.ai.ml import MLClient
 
         return MLClient(
@@ -137,7 +137,7 @@ class Workspace:
         return list(self.rest.pages(f"{ARM}/{path}", **{"api-version": version}))
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """What azure-ai-ml says on import and call that no user can act on."""
     # https://github.com/Azure/azure-cli-extensions/issues/7560: such a line on stderr fails a step of Azure Pipelines
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)

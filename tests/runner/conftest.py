@@ -112,3 +112,96 @@ def made(arm: Arm, id: str, body: Mapping[str, Any]) -> None:
     deadline = time.monotonic() + 30
     while arm.get(id).json().get("properties", {}).get("provisioningState") != "Succeeded":
         assert time.monotonic() < deadline, f"{id} is not made: {arm.get(id).text}"
+
+
+PIPELINE = {
+    "pipeline.yml": """
+$schema: https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json
+type: pipeline
+name: trial_pipeline
+inputs:
+  data: {type: uri_file}
+outputs:
+  scores: {type: uri_folder}
+jobs:
+  split:
+    type: command
+    component: components/split.yml
+    inputs: {data: "${{parent.inputs.data}}"}
+  predict:
+    type: command
+    component: components/predict.yml
+    inputs: {rest: "${{parent.jobs.split.outputs.rest}}", how: well}
+    outputs: {scores: "${{parent.outputs.scores}}"}
+""",
+    "components/split.yml": """
+$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+type: command
+name: trial_split
+inputs:
+  data: {type: uri_file}
+outputs:
+  rest: {type: uri_folder}
+code: ../code
+environment: azureml:trial-environment:1
+command: python split.py ${{inputs.data}} ${{outputs.rest}}
+""",
+    "components/predict.yml": """
+$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+type: command
+name: trial_predict
+inputs:
+  rest: {type: uri_folder}
+  how: {type: string}
+  seed: {type: integer, default: 0}
+outputs:
+  scores: {type: uri_folder}
+code: ../code
+environment: azureml:trial-environment:1
+command: python predict.py ${{inputs.rest}} ${{outputs.scores}} ${{inputs.how}}
+""",
+    "code/split.py": """
+import pathlib, shutil, sys
+print("read", len(pathlib.Path(sys.argv[1]).read_text()), "characters")
+shutil.copy(sys.argv[1], pathlib.Path(sys.argv[2]) / "rest.csv")
+""",
+    "code/predict.py": """
+import csv, pathlib, sys
+rest, scores, how = sys.argv[1:]
+if how == "badly":
+    sys.exit("the rows are not good")
+rows = list(csv.DictReader((pathlib.Path(rest) / "rest.csv").open()))
+with (pathlib.Path(scores) / "scores.csv").open("w", newline="") as file:
+    out = csv.writer(file)
+    out.writerow(["id", "prediction"])
+    out.writerows([row["id"], "rose" if how == "oddly" else "setosa"] for row in rows)
+""",
+    "job.yml": """
+$schema: https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json
+type: pipeline
+display_name: trial-pipeline
+component: pipeline.yml
+inputs:
+  data: {type: uri_file, path: azureml://datastores/workspaceblobstore/paths/data/flowers.csv}
+""",
+    "smoke/pipeline.yml": """
+inputs: {data: sample.csv}
+output: scores
+rows: input
+columns: [id, prediction]
+classes: {prediction: [setosa]}
+""",
+    "smoke/sample.csv": "id,length\n1,5.1\n2,4.9\n",
+    "environment/conda.yaml": f"name: x\ndependencies:\n  - python={sys.version_info.major}.{sys.version_info.minor}\n",
+    "cfg/config.yaml": "compute: {size: Standard_DS3_v2, max_instances: 2}\n",
+}
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    """A pipeline's folder of the smallest kind: no packages, so that its environment is made in a moment."""
+    folder = tmp_path / "trial_pipeline"
+    for name, text in PIPELINE.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
