@@ -34,7 +34,7 @@ def find(folder: Path, pattern: str = "*.csv") -> list[Path]:
     return sorted(path for path in folder.rglob(pattern) if path.is_file()) if folder.is_dir() else []
 
 
-def only(folder: Path, pattern: str, output: str) -> Path:
+def only(folder: Path, pattern: str, output: str, *, key: str = "scores.file") -> Path:
     """The one file that fits; raises ``JobFailed`` for none and for many: which one would be checked is not left to chance."""
     found = find(folder, pattern)
     if len(found) != 1:
@@ -42,7 +42,7 @@ def only(folder: Path, pattern: str, output: str) -> Path:
         many = f"{len(found)} files" if found else "no file"
         raise JobFailed(
             f"Output '{output}' has {many} '{pattern}'. There are: {', '.join(there[:HEAD]) or 'none'}.",
-            next="name one in the rule file: file: scores.csv",
+            next=f"the rule file names one: {key}",
         )
     return found[0]
 

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from runner import yaml_file
-from runner.errors import Mistake
+from runner import scores, yaml_file
+from runner.errors import JobFailed, Mistake
 from runner.scores import Scores
 
 Word = Annotated[str, StringConstraints(min_length=1)]
@@ -46,74 +46,91 @@ class Bounds(_Strict):
         )
 
 
-class Rules(_Strict):
-    """The keys of a rule file; what each asks for is in docs/runner.md."""
+class Table(_Strict):
+    """What the scores must be; the keys are in docs/runner.md."""
 
-    inputs: Mapping[Word, str | int | float | bool] = Field(default_factory=dict)
     output: Word
     file: Word = "*.csv"
     rows: Annotated[int, Field(ge=0)] | Bounds | Literal["input"]
     columns: tuple[Word, ...]
     classes: Mapping[Word, tuple[str | int | float | bool, ...]] = Field(default_factory=dict)
     ranges: Mapping[Word, Bounds] = Field(default_factory=dict)
-    nullable: tuple[Word, ...] = ()
-    metrics: Mapping[Word, Mapping[Word, Bounds]] = Field(default_factory=dict)
+    nulls: bool | tuple[Word, ...] = False
 
     @model_validator(mode="after")
-    def _of_its_columns(self) -> Rules:
-        for key in ("classes", "ranges", "nullable"):
-            for column in getattr(self, key):
+    def _of_its_columns(self) -> Table:
+        named = {"classes": self.classes, "ranges": self.ranges, "nulls": self.nulls or ()}
+        for key, columns in named.items():
+            for column in columns if columns is not True else ():
                 if column not in self.columns:
                     raise ValueError(f"{key} has '{column}', and columns has not")
         return self
 
-    def broken(self, scores: Scores, sample: int | None = None) -> list[str]:
+    def broken(self, given: Scores, sample: int | None = None) -> list[str]:
         """What the scores have that the rules forbid, a sentence each; ``sample`` is how many rows were sent."""
-        return [*self._shape(scores, sample), *(line for name in self.columns for line in self._column(scores, name))]
+        return [*self._shape(given, sample), *(line for name in self.columns for line in self._column(given, name))]
 
-    def missed(self, metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
-        """The metrics, by step, that are not as good as they must be, with both numbers."""
+    def _shape(self, given: Scores, sample: int | None) -> list[str]:
         said = []
-        for step, wanted in self.metrics.items():
-            for name, bounds in wanted.items():
-                value = metrics.get(step, {}).get(name)
-                if value is None:
-                    said.append(f"step '{step}' logged no metric '{name}', which must be {bounds}")
-                elif not bounds.hold(value):
-                    said.append(f"{name} of step '{step}' is {value:g}, and must be {bounds}")
-        return said
-
-    def _shape(self, scores: Scores, sample: int | None) -> list[str]:
-        said = []
-        count = len(scores.rows)
+        count = len(given.rows)
         wanted = sample if self.rows == "input" else self.rows
         if isinstance(wanted, Bounds):
             if not wanted.hold(count):
                 said.append(f"there are {count} rows, and must be {wanted}")
         elif wanted is not None and count != wanted:
             said.append(f"there are {count} rows, and must be {wanted}")
-        if scores.columns != self.columns:
-            said.append(f"the columns are {', '.join(scores.columns)}; they must be {', '.join(self.columns)}")
+        if given.columns != self.columns:
+            said.append(f"the columns are {', '.join(given.columns)}; they must be {', '.join(self.columns)}")
         return said
 
-    def _column(self, scores: Scores, name: str) -> list[str]:
-        if name not in scores.columns:
+    def _column(self, given: Scores, name: str) -> list[str]:
+        if name not in given.columns:
             return []
-        values, said = scores.column(name), []
+        values, said = given.column(name), []
         empty = sum(value == "" for value in values)
-        if empty and name not in self.nullable:
+        if empty and not (name in self.nulls if isinstance(self.nulls, tuple) else self.nulls):
             said.append(f"column '{name}' is empty in {empty} of {len(values)} rows")
-        given = [value for value in values if value != ""]
+        filled = [value for value in values if value != ""]
         if name in self.classes:
             known = {str(one) for one in self.classes[name]}
-            others = sorted(set(given) - known)
+            others = sorted(set(filled) - known)
             if others:
                 said.append(f"column '{name}' has {_some(others)}; its classes are {', '.join(sorted(known))}")
         if name in self.ranges:
-            outside = [value for value in given if not self.ranges[name].hold(_number(value))]
+            outside = [value for value in filled if not self.ranges[name].hold(_number(value))]
             if outside:
                 said.append(f"column '{name}' has {_some(outside)}; it must be {self.ranges[name]}")
         return said
+
+
+class Rules(_Strict):
+    """A rule file. ``gate`` is the output with what a gate said of a model: ``Gate`` as JSON."""
+
+    inputs: Mapping[Word, bool | int | float | str] = Field(default_factory=dict)
+    scores: Table
+    gate: Word | None = None
+
+
+class Gate(BaseModel):
+    """What a training step says of its model: whether it is good enough, why not, its metrics, and what was registered."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    passed: bool
+    reason: str | None = None
+    metrics: Mapping[str, float] = Field(default_factory=dict)
+    registered: Mapping[str, str] | None = None
+
+    @staticmethod
+    def read(folder: Path, output: str) -> Gate:
+        """From the only JSON file of an output; raises ``JobFailed`` for what is none."""
+        file = scores.only(folder, "*.json", output, key="gate")
+        try:
+            return Gate.model_validate_json(file.read_bytes())
+        except ValidationError as error:
+            raise JobFailed(
+                f"'{file.name}' of output '{output}' is not what a gate says:", details=wrong(error)
+            ) from None
 
 
 def read(file: Path) -> Rules:

@@ -186,10 +186,11 @@ inputs:
 """,
     "smoke/pipeline.yml": """
 inputs: {data: sample.csv}
-output: scores
-rows: input
-columns: [id, prediction]
-classes: {prediction: [setosa]}
+scores:
+  output: scores
+  rows: input
+  columns: [id, prediction]
+  classes: {prediction: [setosa]}
 """,
     "smoke/sample.csv": "id,length\n1,5.1\n2,4.9\n",
     "environment/conda.yaml": f"name: x\ndependencies:\n  - python={sys.version_info.major}.{sys.version_info.minor}\n",

@@ -13,14 +13,15 @@ from runner.scores import Scores
 from tests.runner.conftest import ROOT
 
 RULES = """
-inputs: {input_data: sample.csv, seed: 42}
-output: scores
-rows: input
-columns: [id, prediction, probability, note]
-classes: {prediction: [setosa, versicolor]}
-ranges: {probability: {min: 0, max: 1}}
-nullable: [note]
-metrics: {train: {accuracy: {min: 0.9}}}
+inputs: {input_data: sample.csv, register: false}
+scores:
+  output: scores
+  rows: input
+  columns: [id, prediction, probability, note]
+  classes: {prediction: [setosa, versicolor]}
+  ranges: {probability: {min: 0, max: 1}}
+  nulls: [note]
+gate: gate
 """
 GOOD = Scores(
     ("id", "prediction", "probability", "note"), (("1", "setosa", "0.9", ""), ("2", "versicolor", "1", "seen"))
@@ -34,8 +35,10 @@ def rules(tmp_path: Path, text: str = RULES) -> smoke.Rules:
 
 def test_good_scores_break_no_rule(tmp_path: Path) -> None:
     asked = rules(tmp_path)
-    assert asked.broken(GOOD, 2) == [] and asked.file == "*.csv"
-    assert asked.missed({"train": {"accuracy": 0.9}}) == []
+    assert asked.scores.broken(GOOD, 2) == [] and asked.scores.file == "*.csv"
+    assert asked.inputs == {"input_data": "sample.csv", "register": False}
+    empty = Scores(GOOD.columns, (GOOD.rows[0], ("2", "", "0.5", "")))
+    assert rules(tmp_path, RULES.replace("[note]", "true")).scores.broken(empty, 2) == []
 
 
 @pytest.mark.parametrize(
@@ -54,26 +57,32 @@ def test_good_scores_break_no_rule(tmp_path: Path) -> None:
     ],
 )
 def test_bad_scores_are_told_a_sentence_each(tmp_path: Path, given: Scores, said: list[str]) -> None:
-    broken = rules(tmp_path).broken(given, 2)
+    broken = rules(tmp_path).scores.broken(given, 2)
     assert len(broken) == len(said) and all(part in line for part, line in zip(said, broken, strict=True)), broken
 
 
-def test_a_metric_that_is_too_low_or_not_logged_is_told_with_the_numbers(tmp_path: Path) -> None:
-    asked = rules(tmp_path)
-    assert asked.missed({"train": {"accuracy": 0.85}}) == ["accuracy of step 'train' is 0.85, and must be at least 0.9"]
-    assert asked.missed({"split": {"accuracy": 0.95}}) == [
-        "step 'train' logged no metric 'accuracy', which must be at least 0.9"
-    ]
+def test_what_a_gate_said_is_read(tmp_path: Path) -> None:
+    (tmp_path / "gate.json").write_text(
+        '{"passed": false, "reason": "accuracy 0.85 is below the floor 0.9", "floor": 0.9}'
+    )
+    assert smoke.Gate.read(tmp_path, "gate").reason == "accuracy 0.85 is below the floor 0.9"
+    (tmp_path / "gate.json").write_text('{"metrics": {"accuracy": "high"}}')
+    with pytest.raises(JobFailed) as caught:
+        smoke.Gate.read(tmp_path, "gate")
+    assert "passed: Field required" in caught.value.details
+    (tmp_path / "gate.json").unlink()
+    with pytest.raises(JobFailed, match="Output 'gate' has no file"):
+        smoke.Gate.read(tmp_path, "gate")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("output: scores\n", ""), "output: Field required"),
-        (("rows: input", "rows: -1"), "rows: "),
-        (("rows: input", "lines: 3\nrows: input"), "lines: Extra inputs are not permitted (here: 3)"),
-        (("nullable: [note]", "nullable: [notes]"), "nullable has 'notes', and columns has not"),
-        (("{min: 0, max: 1}", "{}"), "ranges.probability: it has neither min nor max"),
+        (("  output: scores\n", ""), "scores.output: Field required"),
+        (("rows: input", "rows: -1"), "scores.rows: "),
+        (("rows: input", "lines: 3\n  rows: input"), "scores.lines: Extra inputs are not permitted (here: 3)"),
+        (("nulls: [note]", "nulls: [notes]"), "nulls has 'notes', and columns has not"),
+        (("{min: 0, max: 1}", "{}"), "scores.ranges.probability: it has neither min nor max"),
         (("rows: input", "rows: ["), "is not YAML"),
     ],
 )
@@ -90,7 +99,8 @@ def test_a_missing_rule_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_page_has_the_keys_of_the_rule_file() -> None:
     section = (ROOT / "docs" / "runner.md").read_text("utf-8").partition("### The rule file")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(smoke.Rules.model_fields)
+    keys = (set(smoke.Rules.model_fields) - {"scores"}) | {f"scores.{key}" for key in smoke.Table.model_fields}
+    assert set(re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE)) == keys
 
 
 @pytest.mark.parametrize(
