@@ -9,6 +9,7 @@ body. What is stored is the body; what is sent is ``render(document)``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "NameRule", "check_tags", "number", "page", "render", "system_data", "timestamp"]
 
 GROUP_TYPE = "Microsoft.Resources/resourceGroups"
+SCOPE = re.compile("(/subscriptions/[^/]+(?P<group>/resourceGroups/[^/]+)?)?")
 
 
 class Changed(Exception):
@@ -43,6 +45,7 @@ async def dispatch(call: Call) -> Reply:
     """Any request for a resource by its id, for a collection, or for an action."""
     id, rest = target(call)
     kind = namespaces.kind(call, id, f"{id.type}/{rest}" if rest and call.method == "GET" else id.type)
+    _check_scope(call, kind, id)
     call = _with_id(call, id)
     if rest and call.method == "POST":
         return await _act(call, kind, id, rest)
@@ -62,9 +65,10 @@ async def dispatch(call: Call) -> Reply:
 def target(call: Call) -> tuple[ResourceId, str]:
     """The resource that the path names and, for a collection or an action, the one segment that is left over.
 
-    A collection directly below a namespace has an id with no type: its ``names`` are empty.
+    A collection directly below a namespace has an id with no type: its ``names`` are empty. ``az resource -g … -n …`` leaves a
+    segment empty where a child's parent would stand, ``Microsoft.Network//routeTables/t``.
     """
-    before, _, after = _provider_split(call.method, call.path)
+    before, after = _provider_split(call.method, re.sub("(/providers/[^/]+)//", r"\1/", call.path))
     parts = after.split("/")
     namespace, segments = parts[0], parts[1:]
     if not segments or not all(parts):
@@ -281,11 +285,13 @@ def author(call: Call) -> str:
 # The parts of a path
 
 
-def _provider_split(method: str, path: str) -> tuple[str, str, str]:
+def _provider_split(method: str, path: str) -> tuple[str, str]:
     at = path.lower().rfind("/providers/")
     if at < 0:
-        raise NotEmulated(f"{method} {path}") if path.lower().startswith("/subscriptions/") else not_found(path)
-    return path[:at], "/providers/", path[at + len("/providers/") :].strip("/")
+        if path.lower().startswith(("/subscriptions/", "/providers")):
+            raise NotEmulated(f"{method} {path}")
+        raise _missing_subscription()
+    return path[:at], path[at + len("/providers/") :].strip("/")
 
 
 def _scope(call: Call, text: str) -> str:
@@ -340,6 +346,16 @@ def _check_container(reader: Reader, id: ResourceId, verb: str) -> None:
         raise not_found(id.scope)
 
 
+def _check_scope(call: Call, kind: Kind, id: ResourceId) -> None:
+    """A resource stands in a group, and all of them can be listed by subscription; an extension stands anywhere."""
+    before = id.scope.partition("/providers/")[0] if kind.extension else id.scope
+    if not (before.startswith("/subscriptions/") or (kind.extension and not before)):
+        raise _missing_subscription()
+    found = SCOPE.fullmatch(before)
+    if found is None or not (found["group"] or kind.extension or not id.names):
+        raise _no_method(call)
+
+
 def _preconditions(call: Call, document: Document | None) -> None:
     """``If-Match`` and ``If-None-Match`` of a request that changes something."""
     wanted, unwanted = call.headers.get("if-match"), call.headers.get("if-none-match")
@@ -373,6 +389,15 @@ def _with_id(call: Call, id: ResourceId) -> Call:
 
 def _with_params(call: Call, params: Mapping[str, str]) -> Call:
     return replace(call, params={**call.params, **params})
+
+
+def _missing_subscription() -> AzureError:
+    """https://github.com/cloudquery/cloudquery/issues/6635"""
+    return AzureError(
+        404,
+        "MissingSubscription",
+        "The request did not have a subscription or a valid tenant level resource provider.",
+    )
 
 
 def _no_method(call: Call) -> AzureError:

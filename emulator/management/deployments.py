@@ -204,7 +204,9 @@ class Work:
         await self._call.cloud.store.write(write)
 
 
-KINDS = (Kind(DEPLOYMENT, name=NAME, put=put, verbs=frozenset({"GET", "HEAD", "PUT", "DELETE", "LIST"})),)
+KINDS = (
+    Kind(DEPLOYMENT, name=NAME, extension=True, put=put, verbs=frozenset({"GET", "HEAD", "PUT", "DELETE", "LIST"})),
+)
 AT = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Resources/deployments/{name}"
 OLD = "/subscriptions/{subscription}/resourceGroups/{group}/deployments/{name}"
 ROUTES = (

@@ -55,6 +55,8 @@ class Kind:
     name: NameRule = ANY_NAME
     tracked: bool = False
     """Has location and tags, and is among the resources of its group and subscription."""
+    extension: bool = False
+    """Stands at any scope, a subscription or another resource too, and not in a group alone."""
     long: bool = False
     """PUT answers 201 with ``Azure-AsyncOperation``, DELETE 202 with ``Location``."""
     check: Check | None = None

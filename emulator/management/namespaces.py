@@ -85,7 +85,6 @@ def check_subscription(cloud: Cloud, subscription: str) -> None:
 
 def kind(call: Call, id: ResourceId, type: str) -> Kind:
     """The type of what is asked for, with the request's API version checked against it."""
-    type = type.replace("//", "/")
     check_version(call, id.namespace, type.partition("/")[2])
     found = call.cloud.kinds.get(type)
     if found is not None and call.method == "PUT" and call.cloud.store.get(registration(call.cloud, id.namespace)):

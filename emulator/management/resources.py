@@ -7,7 +7,7 @@ A filter is a chain of comparisons joined by ``and`` or by ``or``: ``resourceTyp
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from emulator.errors import bad_request
@@ -36,7 +36,8 @@ async def list_resources(call: Call) -> Reply:
         for document in call.cloud.store.below(scope)
         if (kind := call.cloud.kinds.get(document.type)) and kind.tracked and kind.verbs
     ]
-    return arm.page(call, filtered(call, documents), _render)
+    expand = {name.strip().lower() for name in (call.option("$expand") or "").split(",")}
+    return arm.page(call, filtered(call, documents), lambda cloud, document: _render(cloud, document, expand))
 
 
 def filtered(call: Call, documents: Sequence[Document]) -> list[Document]:
@@ -46,14 +47,17 @@ def filtered(call: Call, documents: Sequence[Document]) -> list[Document]:
     return [document for document in documents if test is None or test(document)]
 
 
-def _render(cloud: Any, document: Document) -> dict[str, Any]:
+def _render(cloud: Any, document: Document, expand: Collection[str]) -> dict[str, Any]:
     whole = arm.render(cloud, document)
     listed = ("id", "name", "type", "location", "tags", "kind", "sku", "identity", "managedBy", "plan", "zones")
-    return {
-        **{name: whole[name] for name in listed if whole.get(name) is not None},
+    expanded = {
         "createdTime": arm.timestamp(document.created),
         "changedTime": arm.timestamp(document.changed),
         "provisioningState": whole["properties"].get("provisioningState", "Succeeded"),
+    }
+    return {
+        **{name: whole[name] for name in listed if whole.get(name) is not None},
+        **{name: value for name, value in expanded.items() if name.lower() in expand},
     }
 
 

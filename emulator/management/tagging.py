@@ -86,4 +86,6 @@ def _shown(call: Call, document: Document) -> Reply:
     return Reply(body={"id": call.params["id"], "name": "default", "type": TYPE, "properties": {"tags": tags}})
 
 
-KINDS = (Kind(TYPE, NAME, get=_get, put=_put, patch=_patch, delete=_delete, verbs=VERBS - {"LIST", "HEAD"}),)
+KINDS = (
+    Kind(TYPE, NAME, extension=True, get=_get, put=_put, patch=_patch, delete=_delete, verbs=VERBS - {"LIST", "HEAD"}),
+)

@@ -25,10 +25,10 @@ _VERSIONS = {
         2023-05-01 2024-01-01 2025-01-01 2025-06-01 2025-08-01 2026-04-01
     """,
     "microsoft.keyvault": """
-        2015-06-01 2016-10-01 2018-02-14 2018-02-14-preview 2019-09-01 2020-04-01-preview 2021-04-01-preview
-        2021-06-01-preview 2021-10-01 2021-11-01-preview 2022-02-01-preview 2022-07-01 2022-11-01 2023-02-01
-        2023-07-01 2023-08-01-preview 2024-04-01-preview 2024-11-01 2024-12-01-preview 2025-05-01 2026-02-01
-        2026-03-01-preview
+        2015-06-01 2015-11-01 2016-10-01 2018-02-14 2018-02-14-preview 2019-09-01 2020-04-01-preview
+        2021-04-01-preview 2021-06-01-preview 2021-10-01 2021-11-01-preview 2022-02-01-preview 2022-07-01 2022-11-01
+        2023-02-01 2023-07-01 2023-08-01-preview 2024-04-01-preview 2024-11-01 2024-12-01-preview 2025-05-01
+        2026-02-01 2026-03-01-preview
     """,
     "microsoft.operationalinsights": """
         2015-03-20 2015-11-01-preview 2017-04-26-preview 2019-08-01-preview 2019-09-01 2019-09-01-preview
@@ -36,29 +36,31 @@ _VERSIONS = {
         2025-07-01
     """,
     "microsoft.insights": """
-        2014-04-01 2015-04-01 2015-05-01 2016-03-01 2017-05-01-preview 2017-10-01 2018-01-01 2018-03-01 2018-04-16
-        2018-05-01-preview 2018-06-17-preview 2019-03-01 2019-10-17-preview 2020-02-02 2020-02-02-preview
-        2020-02-10-preview 2020-03-01-preview 2020-06-02-preview 2020-10-01 2020-10-05-preview 2020-10-20 2020-11-20
-        2021-03-08 2021-04-01 2021-05-01-preview 2021-07-01-preview 2021-08-01 2021-09-01 2021-10-14 2022-04-01
-        2022-06-01 2022-06-15 2022-10-01 2023-01-01 2023-04-03 2023-05-01-preview 2023-06-01 2023-06-01-preview
-        2023-09-01-preview 2023-10-01-preview 2023-12-01 2024-03-01-preview 2024-03-11 2024-10-01-preview
-        2025-01-01-preview 2025-03-01-preview 2025-05-03-preview 2025-10-03 2025-10-03-preview 2026-01-01 2026-03-01
-        2026-04-01
+        2014-04-01 2015-04-01 2015-05-01 2016-03-01 2017-05-01-preview 2017-10-01 2017-12-01-preview 2018-01-01
+        2018-03-01 2018-04-16 2018-05-01-preview 2018-06-17-preview 2019-03-01 2019-10-17-preview 2020-02-02
+        2020-02-02-preview 2020-02-10-preview 2020-03-01-preview 2020-06-02-preview 2020-10-01 2020-10-05-preview
+        2020-10-20 2020-11-20 2021-03-08 2021-04-01 2021-05-01-preview 2021-07-01-preview 2021-08-01 2021-09-01
+        2021-10-14 2022-04-01 2022-06-01 2022-06-15 2022-10-01 2023-01-01 2023-03-11 2023-04-03 2023-05-01-preview
+        2023-06-01 2023-06-01-preview 2023-09-01-preview 2023-10-01 2023-10-01-preview 2023-12-01 2024-02-01
+        2024-03-01-preview 2024-03-11 2024-10-01-preview 2025-01-01-preview 2025-03-01-preview 2025-05-03-preview
+        2025-10-03 2025-10-03-preview 2026-01-01 2026-03-01 2026-04-01
     """,
     "microsoft.resources": """
         2014-04-01 2014-04-01-preview 2015-01-01 2015-11-01 2016-02-01 2016-06-01 2016-07-01 2016-09-01 2017-05-10
-        2018-01-01 2018-02-01 2018-05-01 2018-06-01 2019-03-01 2019-05-01 2019-05-10 2019-06-01 2019-07-01
-        2019-08-01 2019-10-01 2019-11-01 2020-01-01 2020-05-01 2020-06-01 2020-08-01 2020-09-01 2020-10-01
-        2021-01-01 2021-03-01-preview 2021-04-01 2021-05-01 2022-02-01 2022-08-01-preview 2022-09-01 2022-12-01
+        2018-01-01 2018-02-01 2018-05-01 2018-06-01 2019-03-01 2019-05-01 2019-05-10 2019-06-01 2019-07-01 2019-08-01
+        2019-10-01 2019-11-01 2020-01-01 2020-05-01 2020-06-01 2020-08-01 2020-09-01 2020-10-01 2021-01-01
+        2021-03-01-preview 2021-04-01 2021-05-01 2022-02-01 2022-05-01 2022-08-01-preview 2022-09-01 2022-12-01
         2023-07-01 2023-08-01 2024-03-01 2024-07-01 2024-08-01 2024-11-01 2025-03-01 2025-04-01 2025-07-01
     """,
     "microsoft.authorization": """
-        2015-05-01-preview 2015-06-01 2015-07-01 2016-09-01 2017-10-01-preview 2018-01-01-preview 2018-07-01
-        2018-09-01-preview 2020-03-01-preview 2020-04-01-preview 2020-05-01 2020-07-01-preview 2020-08-01-preview
-        2020-09-01 2020-10-01 2020-10-01-preview 2021-03-01-preview 2021-06-01 2021-07-01-preview 2021-11-16-preview
-        2021-12-01-preview 2022-04-01 2022-05-01-preview 2022-06-01 2022-07-01-preview 2022-08-01-preview 2023-04-01
-        2024-02-01-preview 2024-04-01 2024-05-01 2024-07-01-preview 2024-09-01-preview 2024-12-01-preview 2025-01-01
-        2025-03-01 2025-11-01 2025-12-01-preview 2026-01-01-preview 2026-06-01 2026-07-01
+        2015-01-01 2015-05-01-preview 2015-06-01 2015-07-01 2015-10-01-preview 2016-04-01 2016-09-01 2016-12-01
+        2017-04-01 2017-06-01-preview 2017-10-01-preview 2018-01-01-preview 2018-03-01 2018-05-01 2018-07-01
+        2018-09-01-preview 2019-01-01 2019-06-01 2019-09-01 2020-03-01-preview 2020-04-01-preview 2020-05-01
+        2020-07-01-preview 2020-08-01-preview 2020-09-01 2020-10-01 2020-10-01-preview 2021-03-01-preview 2021-06-01
+        2021-07-01-preview 2021-11-16-preview 2021-12-01-preview 2022-04-01 2022-05-01-preview 2022-06-01
+        2022-07-01-preview 2022-08-01-preview 2023-04-01 2024-02-01-preview 2024-04-01 2024-05-01 2024-07-01-preview
+        2024-09-01-preview 2024-12-01-preview 2025-01-01 2025-03-01 2025-11-01 2025-12-01-preview 2026-01-01-preview
+        2026-06-01 2026-07-01
     """,
     "microsoft.managedidentity": """
         2015-08-31-preview 2018-11-30 2021-09-30-preview 2022-01-31-preview 2023-01-31 2023-07-31-preview 2024-11-30
@@ -69,16 +71,17 @@ _VERSIONS = {
         2021-08-01-preview 2021-09-01 2021-12-01-preview 2022-02-01-preview 2022-12-01 2023-01-01-preview
         2023-06-01-preview 2023-07-01 2023-08-01-preview 2023-11-01-preview 2024-11-01-preview 2025-03-01-preview
         2025-04-01 2025-05-01-preview 2025-06-01-preview 2025-11-01 2026-01-01 2026-01-01-preview 2026-03-01-preview
+        2026-09-01-preview
     """,
     "microsoft.network": """
-        2015-06-15 2016-09-01 2017-10-01 2018-04-01 2018-06-01 2018-07-01 2018-08-01 2018-09-01 2018-10-01
-        2018-11-01 2018-12-01 2019-02-01 2019-04-01 2019-06-01 2019-07-01 2019-08-01 2019-09-01 2019-11-01
-        2019-12-01 2020-01-01 2020-03-01 2020-04-01 2020-05-01 2020-06-01 2020-07-01 2020-08-01 2020-11-01
-        2020-11-20 2021-02-01 2021-02-01-preview 2021-03-01 2021-03-01-preview 2021-05-01 2021-08-01 2022-01-01
-        2022-02-01-preview 2022-04-01-preview 2022-05-01 2022-07-01 2022-09-01 2022-11-01 2023-02-01
-        2023-03-01-preview 2023-04-01 2023-05-01 2023-06-01 2023-07-01-preview 2023-08-01-preview 2023-09-01
-        2023-11-01 2024-01-01 2024-01-01-preview 2024-03-01 2024-05-01 2024-06-01 2024-06-01-preview 2024-07-01
-        2024-09-01-preview 2024-10-01 2025-01-01 2025-03-01 2025-05-01 2025-07-01
+        2015-06-15 2016-09-01 2017-10-01 2018-04-01 2018-06-01 2018-07-01 2018-08-01 2018-09-01 2018-10-01 2018-11-01
+        2018-12-01 2019-02-01 2019-04-01 2019-06-01 2019-07-01 2019-08-01 2019-09-01 2019-11-01 2019-12-01 2020-01-01
+        2020-03-01 2020-04-01 2020-05-01 2020-06-01 2020-07-01 2020-08-01 2020-11-01 2020-11-20 2021-02-01
+        2021-02-01-preview 2021-03-01 2021-03-01-preview 2021-05-01 2021-08-01 2022-01-01 2022-02-01-preview
+        2022-04-01-preview 2022-05-01 2022-07-01 2022-09-01 2022-11-01 2023-02-01 2023-03-01-preview 2023-04-01
+        2023-05-01 2023-06-01 2023-07-01-preview 2023-08-01-preview 2023-09-01 2023-11-01 2024-01-01
+        2024-01-01-preview 2024-03-01 2024-05-01 2024-06-01 2024-06-01-preview 2024-07-01 2024-09-01-preview
+        2024-10-01 2025-01-01 2025-03-01 2025-05-01 2025-07-01 2025-09-01 2026-01-01 2026-09-01
     """,
 }
 VERSIONS = {namespace: tuple(reversed(listed.split())) for namespace, listed in _VERSIONS.items()}
@@ -92,12 +95,14 @@ _TYPES = {
         workspaces/connections/raiblocklists/raiblocklistitems workspaces/connections/raipolicies workspaces/data
         workspaces/data/versions workspaces/datasets workspaces/datastores workspaces/endpoints workspaces/endpoints/deployments
         workspaces/environments workspaces/environments/versions workspaces/eventgridfilters workspaces/features
-        workspaces/featuresets workspaces/featuresets/versions workspaces/featurestoreentities
+        workspaces/featuresets workspaces/featuresets/versions workspaces/featuresets/versions/features
+        workspaces/featuresets/versions/features/versions workspaces/featurestoreentities
         workspaces/featurestoreentities/versions workspaces/inferencepools workspaces/inferencepools/endpoints
         workspaces/inferencepools/groups workspaces/jobs workspaces/labelingjobs workspaces/linkedservices
         workspaces/linkedworkspaces workspaces/managednetworks workspaces/managednetworks/outboundrules
         workspaces/marketplacesubscriptions workspaces/models workspaces/models/versions workspaces/onlineendpoints
-        workspaces/onlineendpoints/deployments workspaces/outboundrules workspaces/privateendpointconnections
+        workspaces/onlineendpoints/deployments workspaces/onlineendpoints/deployments/skus
+        workspaces/outboundnetworkdependenciesendpoints workspaces/outboundrules workspaces/privateendpointconnections
         workspaces/privatelinkresources workspaces/schedules workspaces/serverlessendpoints workspaces/services
         workspaces/usages workspaces/versions registries registries/codes registries/codes/versions registries/components
         registries/components/versions registries/data registries/data/versions registries/environments

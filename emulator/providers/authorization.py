@@ -74,6 +74,15 @@ def _render_assignment(cloud: Cloud, document: Document) -> dict[str, Any]:
     }
 
 
+async def _delete(call: Call) -> Reply:
+    """What is deleted is told: https://learn.microsoft.com/rest/api/authorization/role-assignments/delete."""
+    id = ResourceId.parse(call.params["id"])
+    old, kind = call.cloud.store.get(str(id)), call.cloud.kinds.get(id.type)
+    assert kind is not None, "The kind is what led here."
+    reply = await arm.delete(call, kind, id)
+    return reply if old is None else Reply(200, arm.render(call.cloud, old))
+
+
 async def _list_assignments(call: Call) -> Reply:
     """At, above and below the scope; with ``atScope()`` at and above it; of one principal with ``principalId eq`` or
     ``assignedTo``."""
@@ -203,8 +212,10 @@ KINDS = (
     Kind(
         ASSIGNMENT,
         GUID_NAME,
+        extension=True,
         check=_check_assignment,
         render=_render_assignment,
+        delete=_delete,
         list=_list_assignments,
         state=False,
         verbs=frozenset({"GET", "PUT", "DELETE", "LIST"}),
@@ -212,11 +223,19 @@ KINDS = (
     Kind(
         DEFINITION,
         GUID_NAME,
+        extension=True,
         check=_check_definition,
         get=_get_definition,
+        delete=_delete,
         list=_list_definitions,
         state=False,
         verbs=frozenset({"GET", "PUT", "DELETE", "LIST"}),
     ),
-    Kind(locks.TYPE, check=locks.check_body, state=False, verbs=frozenset({"GET", "PUT", "DELETE", "LIST"})),
+    Kind(
+        locks.TYPE,
+        extension=True,
+        check=locks.check_body,
+        state=False,
+        verbs=frozenset({"GET", "PUT", "DELETE", "LIST"}),
+    ),
 )

@@ -122,5 +122,5 @@ KINDS = (
         render=_render_component,
         creates=200,
     ),
-    Kind("Microsoft.Insights/diagnosticSettings", state=False, creates=200),
+    Kind("Microsoft.Insights/diagnosticSettings", extension=True, state=False, creates=200),
 )

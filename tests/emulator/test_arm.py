@@ -122,6 +122,21 @@ def test_parents_and_groups_must_be_there(arm: Arm, group: str, table: str) -> N
     assert error(arm.get(f"{table}/routes/one")) == (404, "ResourceNotFound")
 
 
+def test_a_resource_stands_in_a_group(arm: Arm, group: str, table: str) -> None:
+    type, subscription = "providers/Microsoft.Network/routeTables", f"/subscriptions/{arm.subscription}"
+    for scope in (subscription, f"{subscription}/resourceGroups", table):
+        assert error(arm.put(f"{scope}/{type}/t", BODY)) == (405, "HttpMethodNotAllowed"), scope
+        assert error(arm.get(f"{scope}/{type}/t")) == (405, "HttpMethodNotAllowed"), scope
+    for scope in ("", "/global", "/sub/x/resourceGroups/y"):
+        assert error(arm.put(f"{scope}/{type}/t", BODY)) == (404, "MissingSubscription"), scope
+        assert error(arm.get(f"{scope}/{type}")) == (404, "MissingSubscription"), scope
+    lock = f"{table}/providers/Microsoft.Authorization/locks/l"
+    assert arm.put(lock, {"properties": {"level": "ReadOnly"}}).status_code == 201, "An extension may stand anywhere."
+    # As az writes an id from its parts, with nothing where a child's parent would be.
+    assert arm.get(table.replace("Microsoft.Network/", "Microsoft.Network//")).json()["id"] == table
+    assert error(arm.get(table.replace("routeTables/", "routeTables//"))) == (400, "InvalidResourceId")
+
+
 def test_pages(arm: Arm, group: str) -> None:
     provider = f"{group}/providers/Microsoft.Network/routeTables"
     made = [name() for _ in range(5)]
@@ -215,6 +230,9 @@ def test_lists_by_tag_and_type(arm: Arm, group: str, table: str) -> None:
         f"/subscriptions/{arm.subscription}/resources", query={"$filter": f"resourceGroup eq '{group.split('/')[4]}'"}
     )
     assert {one["id"] for one in whole.json()["value"]} == {table, plain}
+    assert "provisioningState" not in whole.json()["value"][0]
+    more = arm.get(f"{group}/resources", query={"$expand": "createdTime,provisioningState"}).json()["value"][0]
+    assert more["provisioningState"] == "Succeeded" and "createdTime" in more and "changedTime" not in more
 
 
 def test_subscriptions(arm: Arm, azure: Any) -> None:

@@ -79,7 +79,10 @@ def test_a_group_with_a_resource(az: Az, azure: Emulator) -> None:
     assert said(az("rest", "--method", "put", "--url", url, "--body", '{"location": "westeurope"}'))["id"] == id
     assert [one["id"] for one in said(az("resource", "list", "-g", group))] == [id]
     # Its API version is the newest that the provider's list has for the type.
-    assert said(az("resource", "show", "--ids", id))["properties"]["provisioningState"] == "Succeeded"
+    parts = ("-g", group, "-n", table, "--resource-type", "Microsoft.Network/routeTables")
+    assert said(az("resource", "show", *parts))["properties"]["provisioningState"] == "Succeeded"
+    said(az("resource", "tag", "--ids", id, "--tags", "a=1"))
+    assert said(az("resource", "list", "--tag", "a=1", "--query", "[].id")) == [id]
     assert said(az("group", "delete", "-n", group, "--yes")) is None
     gone = az("group", "show", "-n", group)
     assert gone.returncode == 3

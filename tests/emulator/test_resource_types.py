@@ -137,7 +137,8 @@ def test_roles_are_assigned_and_listed_by_scope(arm: Any, group: str) -> None:
     assert listed(f"/subscriptions/{arm.subscription}", f"assignedTo('{principal}')") == [id]
     assert listed(f"/subscriptions/{arm.subscription}", f"atScope() and principalId eq '{principal}'") == []
     assert code(arm.get(f"{group}{provider}", query={"$filter": "color eq 'red'"})) == (400, "UnsupportedQuery")
-    assert arm.delete(id).status_code == 200
+    assert arm.delete(id).json()["properties"]["principalId"] == principal, "What is deleted is told."
+    assert arm.delete(id).status_code == 204
     assert listed(group, f"principalId eq '{principal}'") == []
 
 
