@@ -10,7 +10,7 @@ import asyncio
 import logging
 import resource
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -53,7 +53,7 @@ class Gateway:
         self.config.load()
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self.proxies = proxies
-        self.doors: set[asyncio.BaseTransport] = set()
+        self.open: set[asyncio.Transport] = set()  # of TCP: what runs within TLS is closed with it
         self.tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -70,20 +70,30 @@ class Gateway:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Take no more, let what is being answered end, close the rest."""
+        """Take no more, let what is being answered end, close the rest; no connection is left when this returns."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + grace
         if self._server is not None:
             self._server.close()
         for connection in list(self.state.connections):
             connection.shutdown()
         if self.state.tasks:
             await asyncio.wait(self.state.tasks, timeout=grace)
-        for task in (*self.state.tasks, *self.tasks):
+        tasks = (*self.state.tasks, *self.tasks)
+        for task in tasks:
             task.cancel()
-        for transport in list(self.doors):
-            transport.abort() if isinstance(transport, asyncio.Transport) else transport.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while self.open and clock() < deadline + 1:
+            # Closing is not enough: TLS waits for the client's own farewell, and one that keeps its connection for later
+            # does not see ours until it uses that again. What is still to be sent may take its time.
+            for transport in list(self.open):
+                if clock() > deadline or not transport.get_write_buffer_size():
+                    transport.abort()
+            await asyncio.sleep(0.005)
 
-    def http(self, host: str) -> Http:
-        return Http(self.config, self.state, {"host": host})
+    def http(self, host: str, transport: asyncio.Transport) -> Http:
+        """``transport`` is the TCP connection below."""
+        return Http(self.config, self.state, {"host": host}, lambda: self.open.discard(transport))
 
     def spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -104,13 +114,13 @@ class Door(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write"), "A stream of bytes."
         self._transport = transport  # type: ignore[assignment]
-        self._gateway.doors.add(transport)
+        self._gateway.open.add(self._transport)
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(HEAD_TIMEOUT, self._refuse, 408, "no request was sent")
 
     def connection_lost(self, error: Exception | None) -> None:
         self._timer.cancel()
-        self._gateway.doors.discard(self._transport)
+        self._gateway.open.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -125,8 +135,7 @@ class Door(asyncio.Protocol):
             self._data = head.rest
             self._tunnel(head)
         elif isinstance(head, heads.Plain):
-            http = self._gateway.http(CONTROLS)
-            self._gateway.doors.discard(self._transport)
+            http = self._gateway.http(CONTROLS, self._transport)
             self._transport.set_protocol(http)
             http.connection_made(self._transport)
             http.data_received(self._data)
@@ -147,7 +156,7 @@ class Door(asyncio.Protocol):
             self._gateway.spawn(self._pass(upstream, head.port))
 
     async def _upgrade(self, host: str) -> None:
-        loop, http = asyncio.get_running_loop(), self._gateway.http(host)
+        loop, http = asyncio.get_running_loop(), self._gateway.http(host, self._transport)
         try:
             context = self._gateway.authority.context_for(host)
         except ValueError as error:
@@ -161,9 +170,8 @@ class Door(asyncio.Protocol):
         except (OSError, asyncio.CancelledError) as error:
             logger.info("%s: no TLS: %s (does the client trust the emulator's bundle?)", host, error)
             self._transport.abort()
+            self._gateway.open.discard(self._transport)
             return
-        finally:
-            self._gateway.doors.discard(self._transport)
         if transport is None or transport.is_closing():
             return
         http.connection_made(transport)
@@ -171,14 +179,14 @@ class Door(asyncio.Protocol):
     async def _pass(self, upstream: PassThrough, port: int) -> None:
         self._transport.pause_reading()
         loop = asyncio.get_running_loop()
-        far = Pipe(self._transport)
+        far = Pipe(self._transport, self._gateway.open)
         address, hello = _next_hop(self._gateway, upstream.host, port)
         try:
             transport, _ = await asyncio.wait_for(loop.create_connection(lambda: far, *address), HEAD_TIMEOUT)
         except (OSError, asyncio.TimeoutError) as error:
             self._refuse(502, f"{upstream.host}:{port} cannot be reached: {error or 'no answer'}")
             return
-        near = Pipe(transport)
+        near = Pipe(transport, self._gateway.open)
         near.connection_made(self._transport)
         if hello:  # the next proxy's own answer to CONNECT is what the client gets
             transport.write(hello)
@@ -187,9 +195,6 @@ class Door(asyncio.Protocol):
         if self._data:
             transport.write(self._data)
         self._transport.set_protocol(near)
-        self._gateway.doors.discard(self._transport)
-        self._gateway.doors.add(transport)
-        near.on_end = far.on_end = lambda: self._gateway.doors.discard(transport)
         self._transport.resume_reading()
 
     def _refuse(self, status: int, reason: str) -> None:
@@ -213,13 +218,13 @@ class Door(asyncio.Protocol):
 class Pipe(asyncio.Protocol):
     """One end of a tunnel: what it receives is written to the other; a slow reader slows the writer down."""
 
-    def __init__(self, peer: asyncio.Transport) -> None:
+    def __init__(self, peer: asyncio.Transport, open: set[asyncio.Transport]) -> None:
         self._peer = peer
-        self._own: asyncio.Transport | None = None
-        self.on_end: Any = None
+        self._open = open
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._own = transport  # type: ignore[assignment]
+        self._own: asyncio.Transport = transport  # type: ignore[assignment]
+        self._open.add(self._own)
 
     def data_received(self, data: bytes) -> None:
         self._peer.write(data)
@@ -236,9 +241,8 @@ class Pipe(asyncio.Protocol):
         self._peer.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._open.discard(self._own)
         self._peer.close()
-        if self.on_end is not None:
-            self.on_end()
 
 
 class Corked:
@@ -273,8 +277,11 @@ class Corked:
 class Http(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, with what it leaves to a proxy in front: a limit for heads, and a time to finish one."""
 
-    def __init__(self, config: Config, state: ServerState, app_state: dict[str, Any]) -> None:
+    def __init__(
+        self, config: Config, state: ServerState, app_state: dict[str, Any], on_end: Callable[[], None]
+    ) -> None:
         super().__init__(config, state, app_state)
+        self._on_end = on_end
         self._connected = False
         self._early = b""
         self._head: int | None = None  # bytes so far of a head that is not complete
@@ -287,6 +294,11 @@ class Http(HttpToolsProtocol):
         if self._early:
             early, self._early = self._early, b""
             self.data_received(early)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._on_end()
+        if self._connected:
+            super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
         if not self._connected:  # the handshake's last bytes brought the first of the request along

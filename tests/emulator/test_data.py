@@ -97,16 +97,10 @@ class Rooms:
     def close(self) -> None:
         self.run(self._gateway.stop())
         self.run(self.cloud.blobs.stop())
-        for _ in range(3):  # turns of the loop, in which closed connections are let go
-            self.run(nothing())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
         self._store.close()
-
-
-async def nothing() -> None:
-    return None
 
 
 @pytest.fixture(scope="module")

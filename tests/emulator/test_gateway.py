@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import socket
 import socketserver
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 import pytest
 import requests
+import uvloop
 
 from emulator import Emulator
+from emulator.gateway.ca import Authority
+from emulator.gateway.server import Gateway
+from emulator.home import Home
 
 DEADLINE = 10.0
 
@@ -164,6 +170,49 @@ def test_a_thousand_connections_at_once(azure: Emulator) -> None:
             tls.sendall(b"GET /subscriptions?api-version=2022-12-01 HTTP/1.1\r\nHost: management.azure.com\r\n\r\n")
         for tls in secure:
             assert tls.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_stop_leaves_no_connection(tmp_path: Any, run: Any) -> None:
+    """Not to a client that is in the middle of nothing: pooled, tunnelled, or yet to speak; what was answered arrives whole."""
+    answer = b"x" * 20_000_000
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]}
+        )
+        await send({"type": "http.response.body", "body": answer})
+
+    async def go() -> None:
+        home = Home(tmp_path / "home").prepare()
+        gateway = Gateway(app, Authority(home), {})
+        trust = ssl.create_default_context(cafile=str(home.bundle))
+        port, host = await gateway.start(), "management.azure.com"
+        with echo() as far, ExitStack() as stack:
+
+            def clients() -> tuple[ssl.SSLSocket, list[socket.socket]]:
+                silent = stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE))
+                tunnel, half = (stack.enter_context(connect(port, *to)) for to in (("127.0.0.1", far), (host, 443)))
+                raw = stack.enter_context(connect(port, host))
+                pooled = stack.enter_context(trust.wrap_socket(raw, server_hostname=host))
+                pooled.sendall(b"GET / HTTP/1.1\r\nHost: management.azure.com\r\n\r\n")
+                pooled.recv(1)
+                return pooled, [silent, tunnel, half]
+
+            def rest(pooled: ssl.SSLSocket) -> int:
+                return sum(len(part) for part in iter(lambda: pooled.recv(1 << 20), b""))
+
+            pooled, others = await asyncio.to_thread(clients)
+            reading = asyncio.create_task(asyncio.to_thread(rest, pooled))
+            await gateway.stop()
+            assert not gateway.open and not gateway.state.connections and not gateway.tasks
+            assert await reading > len(answer)
+            for other in others:
+                with suppress(ConnectionResetError):
+                    assert other.recv(1) == b""
+
+    run(go())
+    gc.collect()  # what was left would warn, and a warning is an error
 
 
 def test_the_users_own_proxy_is_chained(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, azure: Emulator) -> None:
