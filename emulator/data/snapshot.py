@@ -68,7 +68,11 @@ async def _fetch(cloud: Cloud, workspace: ResourceId, uri: str, kept: Path) -> N
 def _prune(folder: Path) -> None:
     """Forget all but ``KEPT`` snapshots, those that nobody used for longest first, and what a killed fetch left."""
     quiet = time.time() - 3600  # nothing that a job may be copying just now
-    found = sorted((path.stat().st_mtime, path) for path in folder.iterdir())
+    found = []
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a draft that was renamed meanwhile
+            found.append((path.stat().st_mtime, path))
+    found.sort()
     for used, path in [*found[:-KEPT], *((used, path) for used, path in found if "." in path.name)]:
         if used < quiet:
             shutil.rmtree(path, ignore_errors=True)

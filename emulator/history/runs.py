@@ -24,6 +24,18 @@ def experiment_id(workspace: str, name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{workspace.lower()}/experiments/{name}"))
 
 
+def root(job: Document) -> str:
+    """The run at the top of the job's tree: its outermost pipeline, its parent, or itself."""
+    step = job.body.get("private", {}).get("step") or {}
+    return str(step.get("root") or job.body["properties"].get("parentJobName") or job.name)
+
+
+def lineage(job: Document) -> dict[str, str]:
+    """The tags by which MLflow's own page and searches know a run's parent."""
+    parent = job.body["properties"].get("parentJobName")
+    return {"mlflow.parentRunId": parent, "mlflow.rootRunId": root(job)} if parent else {}
+
+
 def run(call: Call, job: Document) -> dict[str, Any]:
     """https://learn.microsoft.com/python/api/azure-ai-ml: the model ``Run`` of the run history client."""
     properties, facts = job.body["properties"], job.body["run"]
@@ -33,16 +45,15 @@ def run(call: Call, job: Document) -> dict[str, Any]:
         "vmSize": facts.get("size"),
         "instanceCount": properties.get("resources", {}).get("instanceCount", 1),
     }
-    parent = properties.get("parentJobName")
     return {
         **common(call, job),
         "runNumber": job.sequence,
-        "rootRunId": parent or job.name,
+        "rootRunId": root(job),
         "experimentId": experiment_id(job.parent, properties["experimentName"]),
         "displayName": properties.get("displayName"),
         "description": properties.get("description"),
         "hidden": bool(properties.get("isArchived")),
-        "runType": "azureml.scriptrun",
+        "runType": properties["properties"].get("azureml.runsource", "azureml.scriptrun"),
         "runTypeV2": {
             "orchestrator": "Execution",
             "traits": [],
@@ -110,6 +121,8 @@ def definition(job: Document) -> dict[str, Any]:
     """What the run was asked to do, in the names of a run definition."""
     properties = job.body["properties"]
     resources = properties.get("resources", {})
+    if properties["jobType"] == "Pipeline":
+        return {"experimentName": properties["experimentName"], "displayName": properties.get("displayName")}
     return {
         "command": properties["command"],
         "useAbsolutePath": False,

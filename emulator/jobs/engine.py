@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.data.jobdata import JobData
 from emulator.environments import builds
 from emulator.errors import AzureError
+from emulator.history import runs
 from emulator.history.artifacts import Artifacts, FolderFollower, GrowingFile
 from emulator.jobs import command, credentials, distribution, failures, targets, variables
 from emulator.jobs.failures import JobFailed
@@ -137,7 +138,7 @@ class Execution:
             self.name,
             self.job["experimentName"],
             name=self.job["displayName"],
-            tags=self.job.get("tags", {}),
+            tags={**self.job.get("tags", {}), **runs.lineage(self._document)},
             user=self._document.author,
         )
 
@@ -190,7 +191,7 @@ class Execution:
         filled = command.fill(self.job["command"], self._data.values)
         self._say(f"The command is: {filled}")
         self._grant = credentials.grant(self._cloud, self.job, self._target.compute)
-        shared = variables.of_job(self._cloud, self.workspace, self.job, self.name)
+        shared = variables.of_job(self._cloud, self.workspace, self.job, self.name, runs.root(self._document))
         processes = []
         for rank in distribution.ranks(self._count, self.job.get("distribution")):
             place = self._nodes[rank.node].place

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,22 +29,25 @@ from emulator.jobs.targets import target
 from emulator.management import arm
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind, NameRule
+from emulator.pipelines.orchestrator import Orchestration
 from emulator.store import Document, Transaction
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
+    from emulator.identity.tenant import Principal
 
 TYPE = "Microsoft.MachineLearningServices/workspaces/jobs"
+API_VERSION = "2024-10-01"
 AT_ONCE = 0.5  # seconds that a cancel waits for the end before it answers "accepted"
 
 
 class Jobs:
-    """The jobs that run. One ``Execution`` a job, from its creation to its end."""
+    """The jobs that run. One ``Execution`` a job, one ``Orchestration`` a pipeline, from its creation to its end."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.pools = Pools()
         self._cloud = cloud
-        self._live: dict[str, Execution] = {}
+        self._live: dict[str, Execution | Orchestration] = {}
         self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -55,6 +59,8 @@ class Jobs:
         lost = []
         for job in left:
             status = status_of(job)
+            if is_pipeline(job) or status is Status.NOT_STARTED:
+                continue  # a step is begun by its pipeline, which goes on once its steps are told
             if advance(status, Event.RESTARTED) is not None:
                 self.begin(await self.record(job.id, Event.RESTARTED, {}) or job)
                 continue
@@ -63,6 +69,10 @@ class Jobs:
             facts = {"ended": time.time(), **({} if canceled else {"error": failure})}
             await self.record(job.id, Event.STOPPED if canceled else Event.BROKE, facts)
             lost.append((job, "KILLED" if canceled else "FAILED"))
+        for pipeline in (job for job in left if is_pipeline(job) and step_of(job) is None):
+            self.begin(pipeline)
+            if status_of(pipeline) is Status.CANCEL_REQUESTED:
+                await self.cancel(pipeline)
         live = {execution.folder for execution in self._live.values()}
         self._tidying = asyncio.create_task(self._tidy(lost, set(self._cloud.home.runs.iterdir()) - live))
 
@@ -81,11 +91,35 @@ class Jobs:
         async def record(event: Event | None, facts: Mapping[str, Any]) -> None:
             await self.record(id, event, facts)
 
-        place = target(self._cloud, ResourceId.parse(id).ancestor(1), document.body["properties"])
-        execution = Execution(self._cloud, self.pools, document, place, record)
+        execution: Execution | Orchestration
+        if is_pipeline(document):
+            execution = Orchestration(self._cloud, document, record)
+        else:
+            place = target(self._cloud, ResourceId.parse(id).ancestor(1), document.body["properties"])
+            execution = Execution(self._cloud, self.pools, document, place, record)
         execution.task = asyncio.create_task(execution.run(), name=f"job {document.name}")
         self._live[id.lower()] = execution
         execution.task.add_done_callback(lambda _: self._live.pop(id.lower(), None))
+
+    async def submit(
+        self, workspace: ResourceId, name: str, properties: Mapping[str, Any], principal: Principal | None = None
+    ) -> Document:
+        """Create the job ``name`` as a client's PUT with these properties would, and run it; raises what that would answer."""
+        id = str(workspace.child("jobs", name))
+        call = Call(
+            self._cloud,
+            "PUT",
+            "management.azure.com",
+            id,
+            query={"api-version": API_VERSION},
+            headers={"if-none-match": "*"},
+            body=json.dumps({"properties": properties}).encode(),
+            principal=principal or self._cloud.identity.local,
+        )
+        await arm.dispatch(call)
+        document = self._cloud.store.get(id)
+        assert document is not None, "A job that was acknowledged is there."
+        return document
 
     async def record(self, id: str, event: Event | None, facts: Mapping[str, Any]) -> Document | None:
         """Move the job along and keep ``facts`` about it, in one change; ``None`` where the job is gone.
@@ -106,7 +140,7 @@ class Jobs:
 
         return await self._cloud.store.write(change)
 
-    async def cancel(self, document: Document) -> Execution | None:
+    async def cancel(self, document: Document) -> Execution | Orchestration | None:
         """Ask the job to end; its execution, if it has one. Raises ``UserError`` (400) for a job that has ended."""
 
         def change(tx: Transaction) -> Document:
@@ -128,7 +162,7 @@ class Jobs:
             execution.cancel("The job was canceled by its user.")
         return execution
 
-    def executing(self, document: Document) -> Execution | None:
+    def executing(self, document: Document) -> Execution | Orchestration | None:
         """What runs the job, or lets it wait, now."""
         return self._live.get(document.id.lower())
 
@@ -158,6 +192,16 @@ def status_of(job: Document) -> Status:
     return Status(job.body["properties"]["status"])
 
 
+def is_pipeline(job: Document) -> bool:
+    return bool(job.body["properties"]["jobType"] == "Pipeline")
+
+
+def step_of(job: Document) -> Mapping[str, Any] | None:
+    """What its pipeline knows of the job; ``None`` for one that is no step of any."""
+    found: Mapping[str, Any] | None = job.body.get("private", {}).get("step")
+    return found
+
+
 def _location(cloud: Cloud, job: Document) -> str:
     workspace = cloud.store.get(job.parent)
     return str(workspace.body.get("location", "")) if workspace else ""
@@ -170,8 +214,7 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
     properties = body.get("properties")
     if old is not None:
         return {**old.body, "properties": submission.changed(old, properties)}
-    job = submission.created(call, id, properties)
-    return {"properties": {**job, "status": Status.STARTING.value}, "run": {"revision": 1, "request": properties}}
+    return submission.created(call, id, properties)
 
 
 async def created(call: Call, document: Document, old: Document | None) -> None:
@@ -184,7 +227,11 @@ def render(cloud: Cloud, document: Document) -> dict[str, Any]:
 
     The output ``default`` is left out: azure-ai-ml 1.35 would stream a job's logs by signing links with the datastore's key, for
     which it takes whatever secret the datastore has. Without it, it reads the links of run history.
+
+    A pipeline's step has no properties here, by which azure-ai-ml knows it for one, and reads it from run history.
     """
+    if step_of(document) is not None:
+        return {"properties": None}
     job, workspace = document.body["properties"], cloud.store.get(document.parent)
     region = workspace.body["location"] if workspace else ""
     services = {
@@ -193,7 +240,6 @@ def render(cloud: Cloud, document: Document) -> dict[str, Any]:
     }
     return {
         "properties": {
-            "jobType": "Command",
             "isArchived": False,
             "componentId": None,
             "computeId": None,
@@ -265,10 +311,17 @@ async def delete(call: Call) -> Reply:
             f"The job '{document.name}' is {status}. Cancel it, or wait for its end, before deleting it.", status=409
         )
     workspace = ResourceId.parse(document.id).ancestor(1)
+    steps = [str(workspace.child("jobs", name)) for name in document.body.get("private", {}).get("steps", ())]
 
     async def remove() -> None:
-        await asyncio.to_thread(Artifacts(call.cloud, workspace, document.name).remove)
-        await call.cloud.store.write(lambda tx: tx.delete(document.id))
+        for id in (document.id, *steps):
+            await asyncio.to_thread(Artifacts(call.cloud, workspace, ResourceId.parse(id).name).remove)
+
+        def change(tx: Transaction) -> None:
+            for id in (document.id, *steps):
+                tx.delete(id)
+
+        await call.cloud.store.write(change)
 
     operation = await call.cloud.operations.begin(call, document.id, remove())
     return Reply(202, headers=operation.headers)

@@ -40,6 +40,7 @@ class Event(str, Enum):
     PREPARED = "prepared"  # the environment is there; nodes are asked for
     PLACED = "placed"  # nodes were given
     EXITED = "exited"  # every process that is waited for ended well
+    REUSED = "reused"  # what an earlier step made stands for what this one would make
     STORED = "stored"  # outputs and logs are in their containers
     BROKE = "broke"  # anything that makes the job fail
     RESTARTED = "restarted"  # the emulator was, before the job had nodes: it begins again
@@ -48,7 +49,14 @@ class Event(str, Enum):
 
 
 TRANSITIONS: Mapping[Status, Mapping[Event, Status]] = {
-    Status.NOT_STARTED: {Event.ACCEPTED: Status.STARTING},
+    # A pipeline's step, until what it needs is there. A pipeline needs no environment and no nodes of its own.
+    Status.NOT_STARTED: {
+        Event.ACCEPTED: Status.STARTING,
+        Event.PLACED: Status.RUNNING,
+        Event.REUSED: Status.COMPLETED,
+        Event.BROKE: Status.FAILED,
+        Event.CANCEL_ASKED: Status.CANCELED,
+    },
     Status.STARTING: {
         Event.PICKED_UP: Status.PREPARING,
         Event.RESTARTED: Status.STARTING,
@@ -57,6 +65,7 @@ TRANSITIONS: Mapping[Status, Mapping[Event, Status]] = {
     },
     Status.PREPARING: {
         Event.PREPARED: Status.QUEUED,
+        Event.PLACED: Status.RUNNING,
         Event.RESTARTED: Status.STARTING,
         Event.BROKE: Status.FAILED,
         Event.CANCEL_ASKED: Status.CANCEL_REQUESTED,

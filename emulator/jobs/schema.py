@@ -18,8 +18,11 @@ from emulator.jobs.command import UnknownReference, check
 
 Field = Callable[[Any, str], Any]  # value and where it stands -> the value as it is kept
 
-# Of inputs and outputs: the SDK's own rule, for they are parts of variables' names.
-NAME = (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "letters, digits and underscores, and not begin with a digit")
+# Of inputs and outputs: the SDK's own rule, for they are parts of variables' names. A dot stands between a group and its member.
+NAME = (
+    re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"),
+    "letters, digits and underscores, and not begin with a digit",
+)
 VARIABLE = (re.compile(r"[^=\0]+"), "at least one character, and hold no equals sign")
 EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 DURATION = re.compile(r"P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
@@ -192,7 +195,7 @@ def _ray(value: Any, at: str) -> Any:
 _EACH = {"processCountPerInstance": integer(1, LIMIT)}
 _OF = {"distributionType": text}
 _PATH = refused("a path on the compute of one's own")
-_ASSET_IN = record(
+ASSET_INPUT = record(
     {"jobInputType": text, "uri": filled}, {"mode": one_of(*INPUT_MODES), "description": text, "pathOnCompute": _PATH}
 )
 _ASSET_OUT = record(
@@ -209,71 +212,69 @@ _ASSET_OUT = record(
 )
 _IDENTITY = {"identityType": text}
 
+# The fields that jobs of several types have, each by its name.
+FIELDS: Mapping[str, Field] = {
+    "computeId": text,
+    "description": text,
+    "displayName": text,
+    "distribution": by_type(
+        "distributionType",
+        {
+            "PyTorch": record(_OF, _EACH),
+            "Mpi": record(_OF, _EACH),
+            "TensorFlow": record(_OF, {"workerCount": integer(1, LIMIT), "parameterServerCount": integer(0, LIMIT)}),
+            "Ray": _ray,
+        },
+    ),
+    "environmentVariables": mapping(text, *VARIABLE),
+    "experimentName": experiment,
+    "identity": by_type(
+        "identityType",
+        {
+            "AMLToken": record(_IDENTITY, {}),
+            "Managed": record(_IDENTITY, {"clientId": text, "objectId": text, "resourceId": text}),
+            "UserIdentity": record(_IDENTITY, {}),
+        },
+    ),
+    "inputs": mapping(
+        by_type(
+            "jobInputType",
+            {
+                "literal": record({"jobInputType": text, "value": text}, {"description": text}),
+                **{kind: ASSET_INPUT for kind in ASSETS},
+            },
+        ),
+        *NAME,
+    ),
+    "isArchived": boolean,
+    "limits": record({"jobLimitsType": one_of("Command")}, {"timeout": seconds}),
+    "notificationSetting": refused("notifications of a job"),
+    "outputs": mapping(by_type("jobOutputType", {kind: _ASSET_OUT for kind in ASSETS}), *NAME),
+    "parameters": anything,  # read-only: what a client got, it may send back
+    "parentJobName": text,
+    "properties": mapping(text),
+    "queueSettings": record({}, {"jobTier": one_of(*TIERS), "priority": integer(1, 3)}),
+    "resources": record(
+        {},
+        {
+            "dockerArgs": text,
+            "dockerArgsList": texts,
+            "instanceCount": integer(1, LIMIT),
+            "instanceType": text,
+            "locations": texts,
+            "maxInstanceCount": integer(1, LIMIT),
+            "properties": mapping(anything),
+            "shmSize": matching(r"\d+[bBkKmMgG]", "a number and one of b, k, m, g, such as 2g"),
+        },
+    ),
+    "secretsConfiguration": refused("secrets from a key vault in a job"),
+    "services": services,
+    "status": anything,
+    "tags": mapping(text),
+}
 COMMAND_JOB = record(
     {"jobType": text, "command": filled, "environmentId": filled},
-    {
-        "codeId": text,
-        "componentId": refused("a command job made from a component's id"),
-        "computeId": text,
-        "description": text,
-        "displayName": text,
-        "distribution": by_type(
-            "distributionType",
-            {
-                "PyTorch": record(_OF, _EACH),
-                "Mpi": record(_OF, _EACH),
-                "TensorFlow": record(
-                    _OF, {"workerCount": integer(1, LIMIT), "parameterServerCount": integer(0, LIMIT)}
-                ),
-                "Ray": _ray,
-            },
-        ),
-        "environmentVariables": mapping(text, *VARIABLE),
-        "experimentName": experiment,
-        "identity": by_type(
-            "identityType",
-            {
-                "AMLToken": record(_IDENTITY, {}),
-                "Managed": record(_IDENTITY, {"clientId": text, "objectId": text, "resourceId": text}),
-                "UserIdentity": record(_IDENTITY, {}),
-            },
-        ),
-        "inputs": mapping(
-            by_type(
-                "jobInputType",
-                {
-                    "literal": record({"jobInputType": text, "value": text}, {"description": text}),
-                    **{kind: _ASSET_IN for kind in ASSETS},
-                },
-            ),
-            *NAME,
-        ),
-        "isArchived": boolean,
-        "limits": record({"jobLimitsType": one_of("Command")}, {"timeout": seconds}),
-        "notificationSetting": refused("notifications of a job"),
-        "outputs": mapping(by_type("jobOutputType", {kind: _ASSET_OUT for kind in ASSETS}), *NAME),
-        "parameters": anything,  # read-only: what a client got, it may send back
-        "parentJobName": text,
-        "properties": mapping(text),
-        "queueSettings": record({}, {"jobTier": one_of(*TIERS), "priority": integer(1, 3)}),
-        "resources": record(
-            {},
-            {
-                "dockerArgs": text,
-                "dockerArgsList": texts,
-                "instanceCount": integer(1, LIMIT),
-                "instanceType": text,
-                "locations": texts,
-                "maxInstanceCount": integer(1, LIMIT),
-                "properties": mapping(anything),
-                "shmSize": matching(r"\d+[bBkKmMgG]", "a number and one of b, k, m, g, such as 2g"),
-            },
-        ),
-        "secretsConfiguration": refused("secrets from a key vault in a job"),
-        "services": services,
-        "status": anything,
-        "tags": mapping(text),
-    },
+    {**FIELDS, "codeId": text, "componentId": refused("a command job made from a component's id")},
 )
 
 

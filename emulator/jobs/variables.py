@@ -36,8 +36,8 @@ class Place:
     temporary: Path
 
 
-def of_job(cloud: Cloud, workspace: ResourceId, job: Mapping[str, Any], name: str) -> dict[str, str]:
-    """The same for every process of the job; ``job`` is its stored properties."""
+def of_job(cloud: Cloud, workspace: ResourceId, job: Mapping[str, Any], name: str, root: str) -> dict[str, str]:
+    """The same for every process of the job; ``job`` is its stored properties, ``root`` the outermost pipeline's name."""
     document = cloud.store.get(str(workspace))
     assert document is not None, "A job's workspace outlives the job."
     service = f"https://{document.body['location']}.api.azureml.ms"
@@ -46,7 +46,7 @@ def of_job(cloud: Cloud, workspace: ResourceId, job: Mapping[str, Any], name: st
     id = experiment_id(str(workspace), experiment)
     return {
         "AZUREML_RUN_ID": name,
-        "AZUREML_ROOT_RUN_ID": name,
+        "AZUREML_ROOT_RUN_ID": root,
         "AZUREML_EXPERIMENT_NAME": experiment,
         "AZUREML_EXPERIMENT_ID": id,
         "AZUREML_ARM_SUBSCRIPTION": workspace.subscription,

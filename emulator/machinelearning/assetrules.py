@@ -164,6 +164,9 @@ def _component(call: Call, id: ResourceId, sent: Mapping[str, Any]) -> dict[str,
     spec = checks.mapping(sent, "componentSpec")
     if not spec:
         raise invalid_content("The property 'componentSpec' is required.", target="componentSpec")
+    from emulator.pipelines import plan  # which resolves the components of a pipeline, and so needs this module
+
+    plan.check(call.cloud, id.ancestor(1), spec)
     return {"componentSpec": {**spec, "name": id.names[1], "version": id.name}}
 
 

@@ -24,12 +24,13 @@ def render(cloud: Cloud, document: Document, kind: Kind | None = None) -> dict[s
     """The resource as a client sees it."""
     kind = kind or cloud.kinds.of(document)
     body = document.body
-    properties = dict(body.get("properties") or {})
+    properties: dict[str, Any] | None = dict(body.get("properties") or {})
     if kind.render is not None:
         computed = kind.render(cloud, document)
         body = {**body, **{name: value for name, value in computed.items() if name != "properties"}}
-        properties.update(computed.get("properties", {}))
-    if kind.state:
+        own = computed.get("properties", {})
+        properties = {**(properties or {}), **own} if own is not None else None
+    if kind.state and properties is not None:
         properties.setdefault("provisioningState", "Succeeded")
     return {
         "id": document.id,

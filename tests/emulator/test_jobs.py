@@ -383,7 +383,7 @@ def test_an_environment_that_cannot_be_built_fails_the_job(client: MLClient, tmp
     assert "azureml-logs/20_image_build_log.txt" in found.log_files
 
 
-@pytest.mark.parametrize("kind", ["Sweep", "AutoML", "Pipeline", "Spark", "FineTuning"])
+@pytest.mark.parametrize("kind", ["Sweep", "AutoML", "Spark", "FineTuning"])
 def test_other_types_of_jobs_are_not_emulated_by_name(client: MLClient, arm: Arm, kind: str) -> None:
     answer = arm.put(f"{client.workspaces.get(client.workspace_name).id}/jobs/j", {"properties": {"jobType": kind}})
     assert answer.status_code == 501 and f"{kind} jobs" in answer.json()["error"]["message"]
