@@ -113,7 +113,19 @@ class Datastore:
         folder = f"{clean.rstrip('/')}/"
         return "folder" if next(iter(self.entries(folder, deep=True)), None) is not None else None
 
-    def missing(self, path: str) -> Mistake:
+    def require(self, path: str, kind: str, what: str, option: str) -> None:
+        """Make sure that at ``path`` lies what an input of type ``kind`` takes; raises ``Mistake``, which names ``what``."""
+        there = self.kind(path)
+        if there is None:
+            raise self.missing(path, option)
+        wanted = {"uri_file": "file", "uri_folder": "folder"}.get(kind, there)
+        if there != wanted:
+            raise Mistake(
+                f"'/{in_datastore(path)}' in datastore '{self.name}' is a {there}; {what} is a {kind}.",
+                next=f"name a {wanted}: aml data list /{in_datastore(path) if there == 'folder' else ''}",
+            )
+
+    def missing(self, path: str, option: str = "aml data list ") -> Mistake:
         """The error for a path where nothing is: only the case differs, else the near names, else what is there."""
         clean = in_datastore(path)
         there: list[str] = []
@@ -131,7 +143,7 @@ class Datastore:
         if alike is not None:
             return Mistake(
                 f"{said} There is '/{alike}': only the case differs, and names of blobs are case-sensitive.",
-                next=f"--input-data-path /{alike}",
+                next=f"{option}/{alike}",
             )
         hint = names.near(f"/{clean}", [f"/{name}" for name in there]) if there else "It is empty."
         return Mistake(f"{said} {hint}", next=f"aml data list, or aml data upload FILE /{clean}")

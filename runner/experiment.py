@@ -1,6 +1,6 @@
 """The ad hoc experiment: a job folder, a file in the datastore, and everything checked before anything is made.
 
-``check`` changes nothing and raises with the first thing that would fail; ``make`` makes what the checks found missing;
+``check`` changes nothing and raises with the first thing that would fail; ``resources.make`` makes what was found missing;
 ``submit`` sends the job. What a job folder must have: ``job.yml`` with an input ``input_data`` and an output ``output_data``.
 """
 
@@ -61,37 +61,17 @@ class Experiment:
         )
 
 
-@dataclass(frozen=True)
-class Found:
-    """Which of the things that a job needs are there already."""
-
-    environment: bool
-    compute: bool
-
-
-def check(workspace: Workspace, experiment: Experiment) -> Found:
+def check(workspace: Workspace, experiment: Experiment) -> resources.Found:
     """Target, datastore, input, environment, compute, parity; nothing is changed."""
     workspace.check()
     store = Datastore.open(workspace, workspace.settings[settings.DATASTORE])
-    kind = store.kind(experiment.input_path)
-    if kind is None:
-        raise store.missing(experiment.input_path)
-    wanted = "file" if experiment.input_type == "uri_file" else "folder"
-    if experiment.input_type in ("uri_file", "uri_folder") and kind != wanted:
-        raise Mistake(
-            f"'/{experiment.input_path}' in datastore '{store.name}' is a {kind}; "
-            f"the job's {INPUT} is a {experiment.input_type}.",
-            next=f"name a {wanted}: aml data list /{experiment.input_path if kind == 'folder' else ''}",
-        )
+    store.require(experiment.input_path, experiment.input_type, f"the job's {INPUT}", "--input-data-path ")
     if experiment.output_path and store.kind(experiment.output_path.rstrip("/")) == "file":
         raise Mistake(
             f"'/{experiment.output_path.rstrip('/')}' in datastore '{store.name}' is a file, and the outputs go into a folder.",
             next="name a folder: --output-data-path /outputs",
         )
-    found = Found(
-        environment=resources.look_at_environment(workspace, experiment.config),
-        compute=resources.look_at_compute(workspace, experiment.config),
-    )
+    found = resources.look(workspace, experiment.config)
     here = conda.differences(
         conda.packages(conda.read(experiment.config.conda_file), "the conda file"), installed=conda.installed()
     )
@@ -99,14 +79,6 @@ def check(workspace: Workspace, experiment: Experiment) -> Found:
         count = f"{len(here)} package{'s' if len(here) > 1 else ''}"
         talk.say(f"note: {count} of the conda file differ in this Python; aml validate shows them")
     return found
-
-
-def make(workspace: Workspace, experiment: Experiment, found: Found) -> None:
-    """Make the environment and the compute that do not exist."""
-    if not found.environment:
-        resources.make_environment(workspace, experiment.config)
-    if not found.compute:
-        resources.make_compute(workspace, experiment.config)
 
 
 def submit(workspace: Workspace, experiment: Experiment) -> Any:

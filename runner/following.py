@@ -30,12 +30,14 @@ LAST_LINES = 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: ``error`` is Azure's code and message, ``last`` its log's last lines, ``seconds`` it ran for."""
+    """How a job ended: ``error`` is Azure's code and message, ``last`` its log's last lines, ``seconds`` it ran for; ``told_by`` is
+    the step whose log that is, for a pipeline."""
 
     status: str
     error: str | None
     last: tuple[str, ...]
     seconds: float | None
+    told_by: str | None = None
 
 
 def details(workspace: Workspace, name: str) -> dict[str, Any] | None:
@@ -105,7 +107,7 @@ def follow(
             if status in ENDED and (end := log.rest()):
                 take(end)
         if status in ENDED:
-            return Outcome(status, error_of(now), tuple(last), _seconds(now))
+            return outcome(now, tuple(last))
         progress.at(f"{name} · {status}", elapsed)
     raise AssertionError("a poller never ends by itself")
 
@@ -136,12 +138,14 @@ def error_of(details: dict[str, Any]) -> str | None:
     return ": ".join(str(error[key]).strip() for key in ("code", "message") if error.get(key)) or None
 
 
-def _seconds(details: dict[str, Any]) -> float | None:
-    begin, end = _time(details.get("startTimeUtc")), _time(details.get("endTimeUtc"))
-    return (end - begin).total_seconds() if begin and end else None
+def outcome(details: dict[str, Any], last: tuple[str, ...] = ()) -> Outcome:
+    """Of the details of a job that has ended."""
+    begin, end = time(details.get("startTimeUtc")), time(details.get("endTimeUtc"))
+    seconds = (end - begin).total_seconds() if begin and end else None
+    return Outcome(str(details["status"]), error_of(details), last, seconds)
 
 
-def _time(text: str | None) -> datetime | None:
+def time(text: str | None) -> datetime | None:
     """A time as Azure writes it: seven digits of a second are more than Python 3.10 reads."""
     if not text:
         return None

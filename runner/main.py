@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "local": ("runner.commands.local", "Azure on this machine: up, down, status, env, logs, reset."),
     "demo": ("runner.commands.demo", "The whole main job on this machine, from nothing: no Azure account."),
     "experiment": ("runner.commands.experiment", "Run the ad hoc experiment on data in the datastore."),
+    "pipeline": ("runner.commands.pipeline", "Run the training pipeline, its steps shown as they go."),
     "validate": (
         "runner.commands.validate",
         "Compare the conda file, the registered environment and this interpreter.",

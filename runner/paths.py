@@ -10,6 +10,7 @@ from runner import project
 from runner.errors import Mistake
 
 BATCH_SINGLE_STEP = "jobs/batch_single_step"
+PIPELINE_TWO_STEP = "jobs/pipeline_two_step"
 
 
 @dataclass(frozen=True)

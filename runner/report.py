@@ -28,9 +28,10 @@ class Report:
     limit: float | None = None
 
     @staticmethod
-    def of(workspace: Workspace, name: str, outcome: Outcome) -> Report:
+    def of(workspace: Workspace, name: str, outcome: Outcome, metrics: Mapping[str, float] | None = None) -> Report:
+        """``metrics`` are those of a pipeline's steps; without them the job's own are asked for."""
         job = workspace.client.jobs.get(name)
-        metrics = tracking.metrics(workspace, name)
+        metrics = tracking.metrics(workspace, name) if metrics is None else metrics
         return Report(name, outcome, job.studio_url, metrics, outputs_of(job), _limit_reached(job, outcome))
 
     def as_json(self) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class Report:
         raise JobFailed(
             f"Job {self.name} {said}{after}.",
             details=[*error, *last],
-            next=f"aml jobs logs {self.name}{flags} shows all of it",
+            next=f"aml jobs logs {self.outcome.told_by or self.name}{flags} shows all of it",
         )
 
 

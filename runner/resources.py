@@ -6,6 +6,7 @@ Looking changes nothing, so that a job whose environment is refused has no clust
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner import conda, names, settings, talk
@@ -18,6 +19,27 @@ from runner.rest import ARM
 
 if TYPE_CHECKING:
     from runner.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Found:
+    """Which of the things that a job needs are there already."""
+
+    environment: bool
+    compute: bool
+
+
+def look(workspace: Workspace, config: Read) -> Found:
+    """What is there; raises for what cannot be used, or could not be made."""
+    return Found(look_at_environment(workspace, config), look_at_compute(workspace, config))
+
+
+def make(workspace: Workspace, config: Read, found: Found) -> None:
+    """Make the environment and the compute that do not exist."""
+    if not found.environment:
+        make_environment(workspace, config)
+    if not found.compute:
+        make_compute(workspace, config)
 
 
 def find_environment(workspace: Workspace) -> Any | None:

@@ -29,14 +29,14 @@ class Rest:
         assert isinstance(content, dict), "Azure's answers are objects"
         return content
 
-    def pages(self, url: str, **params: str) -> Iterator[dict[str, Any]]:
-        """Every item of an ARM list."""
-        page = self.get(url, ARM_SCOPE, **params)
+    def pages(self, url: str, scope: str = ARM_SCOPE, **params: str) -> Iterator[dict[str, Any]]:
+        """Every item of a list that is answered in pages."""
+        page = self.get(url, scope, **params)
         while True:
             yield from page.get("value", [])
             if not page.get("nextLink"):
                 return
-            page = self.get(page["nextLink"], ARM_SCOPE)
+            page = self.get(page["nextLink"], scope)
 
     def post(self, url: str, scope: str, body: Mapping[str, Any]) -> dict[str, Any]:
         content = self._send("POST", url, scope, {}, body).json()

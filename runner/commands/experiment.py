@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from runner import config, experiment, settings, talk
+from runner import config, experiment, resources, settings, talk
 from runner.experiment import Experiment
 from runner.following import follow, status_of
 from runner.options import Command, with_settings
@@ -57,7 +57,7 @@ def command(
     with Progress() as progress:
         progress.at("checking", 0)
         there = experiment.check(workspace, asked)
-    experiment.make(workspace, asked, there)
+    resources.make(workspace, asked.config, there)
     job = experiment.submit(workspace, asked)
     talk.say(f"job: {job.name}")
     talk.say(f"link: {job.studio_url}")

@@ -1,0 +1,110 @@
+"""The training pipeline as a plain pipeline job: a folder with ``job.yml``, and everything checked before anything is made.
+
+Its steps are registered under the hash of their content, as ``aml publish`` does it: what runs here is what would be published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import component, conda, inputs, settings, talk, yaml_file
+from runner.component import Component
+from runner.config import Read
+from runner.errors import Mistake
+from runner.inputs import Value
+from runner.paths import JobFolder
+
+if TYPE_CHECKING:
+    from runner.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A job that can be sent: ``values`` are the inputs that it is given."""
+
+    folder: JobFolder
+    component: Component
+    values: dict[str, Value]
+
+
+def read(workspace: Workspace, folder: JobFolder, config: Read, given: Sequence[str]) -> Pipeline:
+    """What ``job.yml`` says, with the inputs of the command line in the place of its own; raises ``Mistake``."""
+    written = yaml_file.read(folder.job)
+    named = written.get("component")
+    if not isinstance(named, str) or named.startswith("azureml:"):
+        raise Mistake(
+            f"'{folder.job}' names no component that lies here.", next="write it as component: pipeline.yml, beside it"
+        )
+    found = read_component(workspace, (folder.root / named.removeprefix("file:")).resolve(), config)
+    declared = found.content.get("inputs") or {}
+    values = inputs.read({**(written.get("inputs") or {}), **inputs.named(given, declared)}, declared)
+    return Pipeline(folder, found, inputs.place(workspace.check(), values))
+
+
+def read_component(workspace: Workspace, file: Path, config: Read) -> Component:
+    """The component in ``file`` with the configuration's environment, its labels resolved in the workspace."""
+    return component.read(file, digest(config), lambda *reference: resolve(workspace, *reference))
+
+
+def digest(config: Read) -> str:
+    return component.environment_digest(config.config.environment.image, conda.read(config.conda_file))
+
+
+def environment(workspace: Workspace) -> str:
+    """The reference of the environment that the settings name."""
+    return f"azureml:{workspace.settings[settings.ENVIRONMENT]}:{workspace.settings[settings.ENVIRONMENT_VERSION]}"
+
+
+def resolve(workspace: Workspace, kind: str, name: str, label: str) -> str:
+    """The version that a label means now; raises ``Mistake`` when there is none."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        found = str(getattr(workspace.client, kind).get(name, label=label).version)
+    except ResourceNotFoundError:
+        workspace.check()
+        hint = "aml pipeline trains and registers one" if kind == "models" else f"az ml {kind.rstrip('s')} list"
+        raise Mistake(f"There is no '{name}@{label}' among the {kind} of the workspace.", next=hint) from None
+    talk.say(f"{name}@{label} is version {found}")
+    return found
+
+
+def submit(workspace: Workspace, asked: Pipeline, *, force_rerun: bool = False) -> Any:
+    """The job as Azure ML answers it: ``name``, ``status``, ``studio_url``."""
+    where = environment(workspace)
+    for step in asked.component.steps.values():
+        component.register(workspace, step, where)
+    job = _load(workspace, asked)
+    job.component = component.prepared(asked.component, where)
+    if force_rerun:
+        job.settings.force_rerun = True
+    with talk.plain():
+        return workspace.client.jobs.create_or_update(job)
+
+
+def _load(workspace: Workspace, asked: Pipeline) -> Any:
+    from azure.ai.ml import Input, load_job
+    from azure.ai.ml.exceptions import ValidationException
+    from marshmallow.exceptions import ValidationError
+
+    given = workspace.settings
+    changes = [
+        {"experiment_name": given[settings.EXPERIMENT]},
+        {"settings.default_compute": f"azureml:{given[settings.COMPUTE]}"},
+    ]
+    try:
+        job = load_job(asked.folder.job, params_override=changes)
+    except (ValidationError, ValidationException) as error:
+        raise Mistake(
+            f"'{asked.folder.job}' is not a job that Azure ML takes:", details=yaml_file.reasons(str(error))
+        ) from None
+    for name, value in asked.values.items():
+        if value.is_data:
+            mode = getattr(getattr(job.inputs.get(name), "_data", None), "mode", None)
+            job.inputs[name] = Input(type=value.type, path=str(value.given), mode=mode)
+        else:
+            job.inputs[name] = value.given
+    return job
