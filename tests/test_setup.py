@@ -99,7 +99,7 @@ def test_a_second_run_calls_nothing_and_what_changed_is_installed_again(machine:
 
 def test_the_settings_of_pip_count_for_uv_and_npm_too(machine: Machine) -> None:
     settings = (
-        "global.cert='/etc/company.pem'\nglobal.index-url='https://old/simple'\n:env:.index-url='https://new/simple'"
+        ":env:.index-url='https://new/simple'\nglobal.cert='/etc/company.pem'\nglobal.index-url='https://old/simple'"
     )
     _, _, calls = machine.setup(PIP_SETTINGS=settings)
     assert all("[https://new/simple /etc/company.pem /etc/company.pem]" in call for call in calls[1:]), calls

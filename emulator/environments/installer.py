@@ -140,15 +140,15 @@ async def _pip_settings() -> Mapping[str, str]:
     )
     output, _ = await process.communicate()
     settings: dict[str, str] = {}
-    for line in output.decode(
-        "utf-8", "replace"
-    ).splitlines():  # global.index-url='https://…'; later sections win, as in pip
-        key, _, value = line.partition("=")
-        name = SETTINGS.get(key.rpartition(".")[2])
-        if name and re.fullmatch(r"(global|install|:env:)\..*", key):
-            with contextlib.suppress(ValueError, SyntaxError):
-                words = str(ast.literal_eval(value)).split()
-                settings[name] = (",".join if name == "UV_FIND_LINKS" else " ".join)(words)
+    lines = output.decode("utf-8", "replace").splitlines()  # global.index-url='https://…'
+    for section in ("global.", "install.", ":env:."):  # the later wins, as in pip
+        for line in lines:
+            key, _, value = line.partition("=")
+            name = SETTINGS.get(key.removeprefix(section)) if key.startswith(section) else None
+            if name:
+                with contextlib.suppress(ValueError, SyntaxError):
+                    words = str(ast.literal_eval(value)).split()
+                    settings[name] = (",".join if name == "UV_FIND_LINKS" else " ".join)(words)
     return settings
 
 
