@@ -31,7 +31,8 @@ CURATED_PREFIXES = ("azureml", "microsoft")
 
 @dataclass(frozen=True)
 class Rules:
-    """``fixed`` may not change once a version is registered, ``kept`` stays when a PUT leaves it out."""
+    """``fixed`` may not change once a version is registered, ``kept`` stays when a PUT leaves it out, ``shared`` is the same in all
+    versions of a name."""
 
     plural: str
     noun: str
@@ -40,6 +41,7 @@ class Rules:
     read: Callable[[Call, ResourceId, Mapping[str, Any]], dict[str, Any]]
     changed: Callable[[ResourceId], AzureError]
     kept: tuple[str, ...] = ("stage",)
+    shared: tuple[str, ...] = ()
     name: Callable[[str], None] = lambda name: None
 
     def check(self, call: Call, id: ResourceId, sent: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,8 +65,7 @@ def _uri(call: Call, id: ResourceId, sent: Mapping[str, Any], name: str) -> tupl
 
     The datastore, or the job, must be there; what lies in it is looked at when it is used.
     """
-    uri = checks.required(sent, name)
-    workspace = id.ancestor(1)
+    uri, workspace = checks.required(sent, name), id.ancestor(1)
     if uri.lower().startswith(("http://", "https://")):
         if not urlsplit(uri).hostname:
             raise uris.invalid(uri)
@@ -77,7 +78,8 @@ def _uri(call: Call, id: ResourceId, sent: Mapping[str, Any], name: str) -> tupl
         store = datastores.find(call.cloud.store, owner, target.store)
         return datastores.long_form(owner, store.name, target.path), None
     if isinstance(target, uris.OutputPath):
-        return datastores.output(call.cloud.store, workspace, target), target.job
+        place = datastores.output(call.cloud.store, workspace, target)
+        return _uri(call, id, {name: place}, name)[0], target.job
     raise uris.invalid(uri)
 
 
@@ -191,6 +193,7 @@ RULES: Mapping[str, Rules] = {
             ("dataType", "dataUri", "referencedUris"),
             _data,
             _no_change("data", "data uri"),
+            shared=("dataType",),
         ),
         Rules(
             "models",

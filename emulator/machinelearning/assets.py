@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import AzureError, bad_request, not_found
 from emulator.http import Call, Handler, Reply
 from emulator.machinelearning import checks, listing, names, registries, uris
-from emulator.machinelearning.assetrules import RULES, Rules
+from emulator.machinelearning.assetrules import DATA_TYPES, RULES, Rules
 from emulator.management import arm, namespaces
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Check, Kind
@@ -66,7 +66,9 @@ def _check_version(rules: Rules) -> Check:
         }
         arm.check_tags(common["tags"])
         stored = {**common, **rules.check(call, id, sent)}
-        if old is not None:
+        if old is None:
+            _check_shared(rules, id, stored, call.cloud.store.get(str(id.ancestor(2))))
+        else:
             before = old.body["properties"]
             if any(stored.get(name) != before.get(name) for name in rules.fixed):
                 raise rules.changed(id)
@@ -74,6 +76,18 @@ def _check_version(rules: Rules) -> Check:
         return {"properties": stored}
 
     return check
+
+
+def _check_shared(rules: Rules, id: ResourceId, stored: Mapping[str, Any], container: Document | None) -> None:
+    """A name has one type of data for life: ``dataType`` of a container cannot be changed in Azure's specification either."""
+    for name in rules.shared:
+        before = container.body["properties"].get(name) if container is not None else None
+        if before is not None and stored[name] != before:
+            raise checks.user_error(
+                f"The {rules.noun} '{id.names[1]}' has the {name} '{before}', which all its versions have: it cannot be "
+                f"'{stored[name]}'. Use another name.",
+                target=name,
+            )
 
 
 def _put_version(kind: Kind, rules: Rules) -> Handler:
@@ -90,10 +104,9 @@ def _put_version(kind: Kind, rules: Rules) -> Handler:
         container = id.ancestor(2)
         if call.cloud.store.get(str(container)) is None:
             assert kind.check is not None, "Versions are checked."
-            await kind.check(call, id, call.json(), None)
+            first = (await kind.check(call, id, call.json(), None))["properties"]
             made: dict[str, Any] = {"description": None, "tags": {}, "properties": {}, "isArchived": False}
-            if "dataType" in rules.fixed:
-                made["dataType"] = call.json()["properties"]["dataType"]
+            made.update({name: first[name] for name in rules.shared})
 
             def write(tx: Transaction) -> None:
                 if tx.get(str(container)) is None:
@@ -187,9 +200,9 @@ def _check_container(rules: Rules) -> Check:
             "isArchived": checks.truth(sent, "isArchived", False),
         }
         if rules.plural == "data":
-            stored["dataType"] = checks.one_of(sent, "dataType", ("uri_file", "uri_folder", "mltable"))
-            if stored["dataType"] is None:
-                stored["dataType"] = old.body["properties"].get("dataType") if old else None
+            before = old.body["properties"].get("dataType") if old else None
+            stored["dataType"] = checks.one_of(sent, "dataType", DATA_TYPES, before)
+            _check_shared(rules, id, stored, old)
         return {"properties": stored}
 
     return check

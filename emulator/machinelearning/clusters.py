@@ -54,12 +54,7 @@ def read(inner: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
             "maxNodeCount": most,
             "nodeIdleTimeBeforeScaleDown": checks.duration(scale, "nodeIdleTimeBeforeScaleDown", "PT120S"),
         },
-        "remoteLoginPortPublicAccess": checks.one_of(
-            inner,
-            "remoteLoginPortPublicAccess",
-            ("Enabled", "Disabled", "NotSpecified"),
-            before.get("remoteLoginPortPublicAccess", "NotSpecified"),
-        ),
+        "remoteLoginPortPublicAccess": _remote_login(inner, before),
         "enableNodePublicIp": checks.truth(inner, "enableNodePublicIp", before.get("enableNodePublicIp", True)),
         "isolatedNetwork": checks.truth(inner, "isolatedNetwork", False),
         "subnet": checks.mapping(inner, "subnet"),
@@ -68,6 +63,16 @@ def read(inner: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "allocationStateTransitionTime": before.get("allocationStateTransitionTime") or arm.timestamp(time.time()),
     }
+
+
+def _remote_login(inner: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """``NotSpecified`` is a question of when it is made: from then on the port is open or closed, closed in a network of one's own
+    (https://learn.microsoft.com/rest/api/azureml/compute/create-or-update#remoteloginportpublicaccess)."""
+    sent = checks.one_of(inner, "remoteLoginPortPublicAccess", ("Enabled", "Disabled", "NotSpecified"), "NotSpecified")
+    assert sent is not None, "A default was given."
+    if sent != "NotSpecified":
+        return sent
+    return str(before.get("remoteLoginPortPublicAccess") or ("Disabled" if inner.get("subnet") else "Enabled"))
 
 
 def nodes(cloud: Cloud, document: Document) -> list[dict[str, Any]]:

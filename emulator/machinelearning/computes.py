@@ -8,7 +8,6 @@ https://learn.microsoft.com/rest/api/azureml/compute/create-or-update
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import NotEmulated, bad_request, conflict, invalid_content
@@ -138,7 +137,7 @@ async def delete(call: Call) -> Reply:
         raise bad_request(
             "DetachNotSupported", f"The compute '{id.name}' was made by Azure ML: it can be deleted, not detached."
         )
-    return await arm.delete(call, replace(KIND, delete=None), id)
+    return await arm.delete(call, KIND, id)
 
 
 async def list_nodes(call: Call) -> Reply:

@@ -74,16 +74,28 @@ async def _no_endpoint(call: Call) -> Reply:
     raise NotEmulated("private endpoints of workspaces")
 
 
-async def put(call: Call) -> Reply:
-    """A connection is answered with 200 when it is made, too: the SDK takes nothing else."""
-    made = await arm.put(call, KIND, ResourceId.parse(call.params["id"]))
-    return Reply(200, made.body, made.headers)
+async def list_all(call: Call) -> Reply:
+    """``category`` and ``target`` choose: https://learn.microsoft.com/rest/api/azureml/workspace-connections/list."""
+    if checks.truth(call.query, "includeAll", False):
+        raise NotEmulated("connections listed together with datastores (includeAll)")
+    found = call.cloud.store.children(call.params["id"], TYPE)
+    for name in ("category", "target"):
+        wanted = call.option(name)
+        if wanted:
+            found = [one for one in found if str(one.body["properties"].get(name)).lower() == wanted.lower()]
+    return arm.page(call, found)
 
 
-KIND = Kind(
-    TYPE, name=names.CONNECTION, check=check, render=render, actions={"listsecrets": list_secrets}, put=put, state=False
-)
 KINDS = (
-    KIND,
+    Kind(
+        TYPE,
+        name=names.CONNECTION,
+        check=check,
+        render=render,
+        list=list_all,
+        actions={"listsecrets": list_secrets},
+        creates=200,
+        state=False,
+    ),
     Kind(ENDPOINTS, put=_no_endpoint, verbs=frozenset({"GET", "PUT", "DELETE", "LIST"})),
 )

@@ -74,7 +74,7 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
     stored = {
         "datastoreType": kind,
         **places,
-        **({} if kind == "OneLake" else {"endpoint": checks.text(properties, "endpoint") or DOMAIN}),
+        "endpoint": checks.text(properties, "endpoint") or (None if kind == "OneLake" else DOMAIN),
         **(
             {} if kind == "OneLake" else {"protocol": checks.one_of(properties, "protocol", ("https", "http"), "https")}
         ),

@@ -30,13 +30,13 @@ LABELS = ("tags", "properties")
 
 def page(call: Call, documents: Sequence[Document], *, archived: bool = False) -> Reply:
     """One page of what the request's options leave of ``documents``; ``archived`` when their container is."""
-    return arm.page(call, ordered(call, filtered(call, documents, archived=archived)))
+    found = ordered(call, filtered(call, documents, archived=archived))
+    return arm.page(call, found[arm.number(call, "offset") or 0 :])
 
 
 def filtered(call: Call, documents: Sequence[Document], *, archived: bool = False) -> list[Document]:
-    for name in ("feed", "offset"):
-        if call.option(name):
-            raise NotEmulated(f"the list option '{name}'")
+    if call.option("feed"):
+        raise NotEmulated("the list option 'feed'")
     view = (call.option("listViewType") or VIEWS[0]).lower()
     if view not in [one.lower() for one in VIEWS]:
         raise bad_request("InvalidQueryParameterValue", f"'{view}' is not a listViewType; they are {', '.join(VIEWS)}.")

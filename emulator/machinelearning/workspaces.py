@@ -102,12 +102,12 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
 
 def _known(sent: Mapping[str, Any]) -> dict[str, Any]:
     """The properties by their proper spelling; a name that no API version has is refused, as Azure does."""
-    unknown = [name for name in sent if name.lower() not in KNOWN]
+    unknown = [name for name, value in sent.items() if value is not None and name.lower() not in KNOWN]
     if unknown:
         raise invalid_content(
             f"Could not find member '{unknown[0]}' on object of type 'WorkspaceProperties'.", target=unknown[0]
         )
-    return {KNOWN[name.lower()]: value for name, value in sent.items()}
+    return {KNOWN[name.lower()]: value for name, value in sent.items() if value is not None}
 
 
 def _refuse(sent: Mapping[str, Any]) -> None:
@@ -223,7 +223,7 @@ async def list_keys(call: Call) -> Reply:
     document = arm.get(call, call.params["id"])
     properties = document.body["properties"]
     insights = call.cloud.store.get(properties["applicationInsights"] or "")
-    key = (insights.body.get("properties") or {}).get("InstrumentationKey") if insights else None
+    key = arm.render(call.cloud, insights)["properties"]["InstrumentationKey"] if insights else None
     return Reply(
         body={
             "userStorageKey": _storage_key(call.cloud, document),

@@ -89,6 +89,9 @@ def test_a_registered_path_stays(workspace: Any) -> None:
         workspace.data.create_or_update(other)
     with pytest.raises(ResourceExistsError):
         workspace.data.create_or_update(Data(name="iris", version="1", path=path, type=AssetTypes.URI_FOLDER))
+    with pytest.raises(HttpResponseError, match="has the dataType 'uri_file'"):
+        workspace.data.create_or_update(Data(name="iris", version="2", path=path, type=AssetTypes.URI_FOLDER))
+    assert [one.version for one in workspace.data.list("iris")] == ["1"]
 
 
 def test_archiving_and_restoring(workspace: Any) -> None:
@@ -221,7 +224,7 @@ def test_lists(workspace: Any, arm: Any) -> None:
     assert versions() == ["5", "4", "3", "2", "1"]
     assert versions(_orderBy="createdtime asc", _top="2") == ["1", "2"]
     assert versions(_orderBy="createdtime desc", _top="1") == ["5"]
-    assert versions(_skip="3") == ["2", "1"]
+    assert versions(_skip="3") == versions(offset="3") == ["2", "1"]
     assert versions(tags="even") == ["4", "2"] and versions(tags="odd=3") == ["3"] and versions(tags="even,odd") == []
     page = arm.get(at, query={"$top": "2"}).json()
     following = arm.get(page["nextLink"], version=None).json()

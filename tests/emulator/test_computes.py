@@ -111,7 +111,14 @@ def test_scale_changes_and_size_does_not(workspace: Any, arm: Any) -> None:
     scaled = arm.patch(id, {"properties": {"properties": {"scaleSettings": {"maxNodeCount": 9}}}})
     assert scaled.status_code == 200 and scaled.json()["properties"]["properties"]["scaleSettings"]["maxNodeCount"] == 9
     assert arm.put(id, cluster(vmSize="STANDARD_DS3_V2")).status_code == 200, "Sizes are compared without case."
-    for change in ({"vmSize": "Standard_DS2_v2"}, {"vmPriority": "LowPriority"}):
+    got = workspace.compute.get("gpu")
+    got.max_instances = 7  # the SDK sends back all that it was told, and whether the port is open or closed
+    assert workspace.compute.begin_update(got).result().max_instances == 7
+    for change in (
+        {"vmSize": "Standard_DS2_v2"},
+        {"vmPriority": "LowPriority"},
+        {"remoteLoginPortPublicAccess": "Disabled"},
+    ):
         answer = arm.put(id, cluster(**change))
         assert answer.status_code == 409 and answer.json()["error"]["code"] == "PropertyChangeNotAllowed"
     kind = {

@@ -18,6 +18,8 @@ def test_a_connection(workspace: Any, arm: Any) -> None:
     made = workspace.connections.create_or_update(sent)
     assert (made.name, made.target) == ("search", "https://example.com")
     assert [one.name for one in workspace.connections.list()] == ["search"]
+    assert [one.name for one in workspace.connections.list(connection_type="custom_keys")] == ["search"]
+    assert not list(workspace.connections.list(connection_type="git"))
     at = f"{workspace_id(workspace)}/connections/search"
     assert "secret-word" not in arm.get(at).text
     assert "secret-word" in arm.post(f"{at}/listsecrets").text
@@ -32,4 +34,5 @@ def test_what_is_refused(shared: Any, arm: Any) -> None:
     assert arm.put(f"{at}/a", {"properties": {"authType": "None"}}).status_code == 400, "The name is too short."
     assert arm.put(f"{at}/abc", {"properties": {}}).status_code == 400
     assert arm.put(f"{at}/abc", {"properties": {"authType": "Handshake"}}).status_code == 400
+    assert arm.get(at, query={"includeAll": "true"}).status_code == 501
     assert arm.put(f"{workspace_id(shared)}/privateEndpointConnections/a", {"properties": {}}).status_code == 501

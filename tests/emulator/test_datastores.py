@@ -145,12 +145,14 @@ def test_the_sdk_makes_each_type(workspace: Any) -> None:
         OneLakeDatastore(
             name="a_onelake",
             one_lake_workspace_name="w",
+            endpoint="onelake.dfs.fabric.microsoft.com",
             artifact=OneLakeArtifact(name="a.Lakehouse", type="lake_house"),
         ),
     ]
     for one in made:
         answered = workspace.datastores.create_or_update(one)
         assert (answered.name, answered.type) == (one.name, one.type)
+    assert workspace.datastores.get("a_onelake").endpoint == "onelake.dfs.fabric.microsoft.com"
     assert workspace.datastores._list_secrets("a_key").key == "a2V5"
     assert "sig=" in workspace.datastores.get("a_key", include_secrets=True).credentials.sas_token
     assert workspace.datastores.get("a_lake").credentials.client_id == "c"

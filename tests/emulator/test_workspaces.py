@@ -70,6 +70,8 @@ def test_keys(workspace: Any, arm: Any) -> None:
     keys = workspace.workspaces.get_keys()
     account = workspace.workspaces.get().storage_account
     assert keys.user_storage_key in [key["value"] for key in arm.post(f"{account}/listKeys").json()["keys"]]
+    insights = arm.get(workspace.workspaces.get().application_insights).json()["properties"]
+    assert keys.app_insights_instrumentation_key == insights["InstrumentationKey"]
     assert keys.notebook_access_keys.primary_access_key != keys.notebook_access_keys.secondary_access_key
     workspace.workspaces.begin_sync_keys().result()
     id = workspace_id(workspace)
