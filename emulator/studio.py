@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import AzureError, bad_request
-from emulator.history.artifactservice import Folder, checked
+from emulator.history.artifactservice import RUN, Container, checked
 from emulator.http import Call, Reply
 from emulator.management.ids import ResourceId
 from emulator.routes import CONTROLS, Route
@@ -136,7 +136,7 @@ async def job(call: Call) -> Reply:
     logged, histories = await asyncio.gather(tracking.run(workspace, name), tracking.metrics(workspace, name))
     if document is None and not logged:
         raise AzureError(404, "NotFound", f"The workspace '{workspace.name}' has no job '{name}'.")
-    files = await asyncio.to_thread(Folder(call.cloud, workspace, "ExperimentRun", f"dcid.{name}").names)
+    files = await asyncio.to_thread(Container(call.cloud, workspace, RUN, f"dcid.{name}").entries)
     told = _told(document) if document else {**_run_line(logged["info"], ""), "properties": {}}
     data = logged.get("data", {})
     return Reply(
@@ -155,7 +155,7 @@ async def job(call: Call) -> Reply:
 
 async def file(call: Call) -> Reply:
     """A file of a job, from byte ``offset`` on. Opened by itself it can run nothing."""
-    folder = Folder(call.cloud, _workspace(call), "ExperimentRun", f"dcid.{checked(call.option('name'))}")
+    folder = Container(call.cloud, _workspace(call), RUN, f"dcid.{checked(call.option('name'))}")
     offset = call.option("offset") or "0"
     if not offset.isdecimal() or len(offset) > 15:
         raise bad_request("UserError", f"'{offset[:40]}' is not a number of bytes.", target="offset")

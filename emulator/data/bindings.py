@@ -29,14 +29,11 @@ from emulator.data import mltable, places, transfer, web
 from emulator.data.places import Place
 from emulator.data.transfer import DENIED, INVALID, NOT_FOUND, Cache, DataFailed, Entry
 from emulator.errors import AzureError
-from emulator.http import Call
 from emulator.machinelearning import assets, datastores
-from emulator.management import arm
 from emulator.management.ids import ResourceId
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
-    from emulator.identity.tenant import Principal
 
 __all__ = ["DataFailed", "Output", "fetch_input", "prepare_output", "register_output", "return_input", "store_output"]
 
@@ -45,7 +42,6 @@ FOLDERS = ("uri_folder", "mltable", "mlflow_model", "triton_model")
 TYPES = (*FILES, *FOLDERS, "custom_model")  # a custom model is whichever lies there
 INPUT_MODES = ("ReadOnlyMount", "ReadWriteMount", "Download", "Direct", "EvalMount", "EvalDownload")
 OUTPUT_MODES = ("ReadWriteMount", "Upload", "Direct")
-API_VERSION = "2024-10-01"
 SHOWN = 10  # names that an error lists
 
 
@@ -63,14 +59,9 @@ class Output:
 
 
 async def fetch_input(
-    cloud: Cloud,
-    workspace: ResourceId,
-    name: str,
-    job_input: Mapping[str, Any],
-    folder: Path,
-    principal: Principal | None = None,
+    cloud: Cloud, workspace: ResourceId, name: str, job_input: Mapping[str, Any], folder: Path
 ) -> str:
-    """The value of an input that is data or a model, put below ``folder``; ``principal`` is who reads.
+    """The value of an input that is data or a model, put below ``folder``.
 
     ``job_input`` is the REST API's ``{"jobInputType", "uri", "mode"}``
     (https://learn.microsoft.com/rest/api/azureml/jobs/create-or-update#urifolderjobinput). Raises ``DataFailed``.
@@ -104,12 +95,7 @@ async def fetch_input(
 
 
 async def return_input(
-    cloud: Cloud,
-    workspace: ResourceId,
-    name: str,
-    job_input: Mapping[str, Any],
-    folder: Path,
-    principal: Principal | None = None,
+    cloud: Cloud, workspace: ResourceId, name: str, job_input: Mapping[str, Any], folder: Path
 ) -> None:
     """Write back what the job changed in a read-write mount, and delete what it deleted; nothing for other modes."""
     place = folder / f"INPUT_{_safe(name)}"
@@ -151,9 +137,7 @@ async def prepare_output(
     return Output(name, kind, mode, str(path), uri, path)
 
 
-async def store_output(
-    cloud: Cloud, workspace: ResourceId, output: Output, principal: Principal | None = None, *, succeeded: bool = True
-) -> int:
+async def store_output(cloud: Cloud, workspace: ResourceId, output: Output, *, succeeded: bool = True) -> int:
     """Write what the job left at ``output.path`` to its location; how many files. Of a job that failed, what Azure would not have
     uploaded (mode ``Upload``) is not; what was written to a mount is there. Raises ``DataFailed``."""
     if output.path is None or not (succeeded or output.mode == "ReadWriteMount"):
@@ -180,45 +164,20 @@ async def store_output(
 
 
 async def register_output(
-    cloud: Cloud,
-    workspace: ResourceId,
-    job: str,
-    output: Output,
-    name: str,
-    version: str = "",
-    principal: Principal | None = None,
+    cloud: Cloud, workspace: ResourceId, job: str, output: Output, name: str, version: str = ""
 ) -> str:
     """Make the stored output a version of the data asset or model ``name``; its id. Without ``version`` it is the next number.
 
     Raises ``DataFailed`` with Azure's words where the name is bad, or the version is there with another content.
     """
-    plural = "models" if output.type.endswith("_model") else "data"
-    container = str(workspace.child(plural, name))
-    if plural == "models":
-        properties = {"modelType": output.type, "modelUri": output.uri, "jobName": job}
+    if output.type.endswith("_model"):
+        kind, properties = "models", {"modelType": output.type, "modelUri": output.uri, "jobName": job}
     else:
-        properties = {"dataType": output.type, "dataUri": output.uri}
-    while True:
-        number = version or assets.next_version(cloud.store, container, plural)
-        call = Call(
-            cloud,
-            "PUT",
-            "management.azure.com",
-            f"{container}/versions/{number}",
-            query={"api-version": API_VERSION},
-            headers={} if version else {"if-none-match": "*"},
-            body=json.dumps({"properties": properties}).encode(),
-            principal=principal or cloud.identity.local,
-        )
-        try:
-            await arm.dispatch(call)
-        except AzureError as error:
-            if error.status == 412 and not version:
-                continue  # another job took the number meanwhile
-            raise DataFailed(
-                "UserError", f"The output '{output.name}' could not be registered: {error.message}"
-            ) from None
-        return f"{container}/versions/{number}"
+        kind, properties = "data", {"dataType": output.type, "dataUri": output.uri}
+    try:
+        return (await assets.register(cloud, workspace, kind, name, properties, version=version)).id
+    except AzureError as error:
+        raise DataFailed("UserError", f"The output '{output.name}' could not be registered: {error.message}") from None
 
 
 async def _found(client: ContainerClient, source: Place, kind: str, what: str) -> list[Entry]:

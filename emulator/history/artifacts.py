@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,42 +29,40 @@ TEXT = ContentSettings(content_type="text/plain; charset=utf-8")
 UPLOADS = 4  # files at a time
 
 
-def folder(job: str) -> str:
-    return f"ExperimentRun/dcid.{job}"
+class Folder:
+    """What lies below ``prefix`` in a container of a storage account. ``path`` is always relative to that."""
 
-
-class Artifacts:
-    """``name`` is always a path below the job's folder: ``user_logs/std_log.txt``."""
-
-    def __init__(self, cloud: Cloud, workspace: ResourceId, job: str) -> None:
-        store = default_store(cloud, workspace, "artifact")
+    def __init__(self, cloud: Cloud, account: str, container: str, prefix: str) -> None:
         self._cloud = cloud
-        self.account, self.container = store.account, store.container
-        self.prefix = f"{folder(job)}/"
+        self.account, self.container, self.prefix = account, container, prefix
 
     def client(self) -> ContainerClient:
         client: ContainerClient = self._cloud.blobs.container(self.account, self.container)
         return client
 
-    def link(self, name: str) -> str:
-        """A URL that reads the artifact, for a day."""
-        url: str = self._cloud.blobs.sas(self.account, self.container, self.prefix + name)
+    def link(self, path: str, permissions: str = "r") -> str:
+        """A URL with ``permissions`` on the blob, for a day."""
+        url: str = self._cloud.blobs.sas(self.account, self.container, self.prefix + path, permissions=permissions)
         return url
 
-    def names(self, below: str = "") -> list[str]:
-        return [name for name, _, _ in self.entries(below)]
-
-    def entries(self, below: str = "") -> list[tuple[str, int, datetime]]:
-        """Name, bytes and last change of everything whose name begins with ``below``, sorted by name."""
-        start = self.prefix + below
-        found = self.client().list_blobs(name_starts_with=start)
+    def entries(self, below: str = "") -> list[tuple[str, int]]:
+        """Path and bytes of everything whose path begins with ``below``, sorted by path."""
+        found = self.client().list_blobs(name_starts_with=self.prefix + below)
         try:
-            return [(blob.name[len(self.prefix) :], blob.size, blob.last_modified) for blob in found]
+            return [(blob.name[len(self.prefix) :], int(blob.size)) for blob in found]
         except ResourceNotFoundError:  # the container went with its account
             return []
 
-    def read(self, name: str) -> bytes:
-        return self.client().get_blob_client(self.prefix + name).download_blob().readall()
+    def names(self, below: str = "") -> list[str]:
+        return [name for name, _ in self.entries(below)]
+
+
+class Artifacts(Folder):
+    """The folder of a job: ``path`` is ``user_logs/std_log.txt``."""
+
+    def __init__(self, cloud: Cloud, workspace: ResourceId, job: str) -> None:
+        store = default_store(cloud, workspace, "artifact")
+        super().__init__(cloud, store.account, store.container, f"ExperimentRun/dcid.{job}/")
 
     def put(self, name: str, content: bytes) -> None:
         self.client().upload_blob(self.prefix + name, content, overwrite=True, content_settings=TEXT)

@@ -1,8 +1,9 @@
 """Azure ML's artifact service and run history's door to it: links to the blobs that runs log.
 
 What a run logs lies in the workspace's artifact container below ``ExperimentRun/dcid.{run}/``, beside its logs and outputs; what
-is uploaded for a model without a run lies below ``LocalUpload/{container}/``. A client is given a link with a signature and
-speaks to blob storage itself. A client of MLflow's without Azure's plugin has no such way: its bytes pass through here.
+is uploaded for a model without a run lies below ``LocalUpload/{container}/``. A registered model is read as
+``Model/{name}:{version}``, wherever it lies. A client is given a link with a signature and speaks to blob storage itself. A client
+of MLflow's without Azure's plugin has no such way: its bytes pass through here.
 
 The routes and shapes are those that ``azureml-mlflow`` 1.62 calls (``azureml/mlflow/_restclient/artifact``, ``…/run_artifact``).
 """
@@ -12,58 +13,44 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from emulator.errors import AzureError, bad_request, invalid_content, not_found
+from emulator.history.artifacts import Folder
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM, MACHINE_LEARNING
-from emulator.machinelearning.datastores import default_store
+from emulator.machinelearning import assets, datastores
 from emulator.management.ids import ResourceId
 from emulator.routes import Route
 
 if TYPE_CHECKING:
-    from azure.storage.blob import ContainerClient
-
     from emulator.cloud import Cloud
 
 HOST = "*.api.azureml.ms"
 AUDIENCES = (*ARM, *MACHINE_LEARNING)
-ORIGINS = {origin.lower(): origin for origin in ("ExperimentRun", "LocalUpload")}
+PLUGIN = "azureml-mlflow/"  # what the plugin says of itself in User-Agent
+RUN, UPLOAD, MODEL = "ExperimentRun", "LocalUpload", "Model"
+ORIGINS = {origin.lower(): origin for origin in (RUN, UPLOAD, MODEL)}
 PAGE = 500
 UPLOAD_LIMIT = 256 * 1024 * 1024  # bytes of one artifact that is not uploaded by link
 NAME = re.compile(r"[^/\\\x00-\x1f]{1,250}")
 
 
-@dataclass(frozen=True)
-class Folder:
-    """``ExperimentRun/dcid.{run}`` or ``LocalUpload/{container}`` of a workspace."""
+class Container(Folder):
+    """One container of artifacts, in the service's words: ``origin`` is a key of ``ORIGINS``."""
 
-    cloud: Cloud
-    workspace: ResourceId
-    origin: str
-    container: str
-
-    @property
-    def prefix(self) -> str:
-        return f"{self.origin}/{self.container}/"
-
-    def link(self, path: str, permissions: str) -> str:
-        store = default_store(self.cloud, self.workspace, "artifact")
-        url: str = self.cloud.blobs.sas(store.account, store.container, self.prefix + path, permissions=permissions)
-        return url
-
-    def client(self) -> ContainerClient:
-        store = default_store(self.cloud, self.workspace, "artifact")
-        client: ContainerClient = self.cloud.blobs.container(store.account, store.container)
-        return client
-
-    def names(self, below: str = "") -> list[tuple[str, int]]:
-        """Paths in this folder and their bytes, in order. Blocks."""
-        found = self.client().list_blobs(name_starts_with=self.prefix + below)
-        return [(blob.name[len(self.prefix) :], int(blob.size)) for blob in found]
+    def __init__(self, cloud: Cloud, workspace: ResourceId, origin: str, name: str) -> None:
+        self.origin, self.name = origin, name
+        if origin == MODEL:
+            model = assets.resolve(cloud, workspace, f"azureml:{name}", "models")
+            store = datastores.locate(cloud, workspace, model.body["properties"]["modelUri"])
+            above = store.path.strip("/").rpartition("/")[0]
+            prefix = f"{above}/" if above else ""
+        else:
+            store, prefix = datastores.default_store(cloud, workspace, "artifact"), f"{origin}/{name}/"
+        super().__init__(cloud, store.account, store.container, prefix)
 
     async def read(self, path: str, offset: int = 0) -> AsyncIterator[bytes]:
         """The blob's bytes from ``offset`` on; 404 where there is none."""
@@ -75,7 +62,7 @@ class Folder:
         except HttpResponseError as error:
             if error.status_code == 416:  # nothing beyond the offset, yet
                 return _nothing()
-            raise missing(path, self.container) from None
+            raise missing(path, self.name) from None
 
         async def parts() -> AsyncIterator[bytes]:
             chunks = iter(stream.chunks())
@@ -85,14 +72,16 @@ class Folder:
         return parts()
 
     def described(self, path: str) -> dict[str, Any]:
+        id = f"{self.origin}/{self.name}/{path}"
+        place = {"dataStoreName": "workspaceartifactstore", "relativePath": id} if self.origin != MODEL else None
         return {
-            "artifactId": f"{self.prefix}{path}",
+            "artifactId": id,
             "origin": self.origin,
-            "container": self.container,
+            "container": self.name,
             "path": path,
             "etag": None,
             "createdTime": datetime.now(timezone.utc).isoformat(),
-            "dataPath": {"dataStoreName": "workspaceartifactstore", "relativePath": f"{self.prefix}{path}"},
+            "dataPath": place,
             "tags": {},
         }
 
@@ -100,7 +89,7 @@ class Folder:
         return {
             "contentUri": self.link(path, permissions),
             "origin": self.origin,
-            "container": self.container,
+            "container": self.name,
             "path": path,
             "tags": {},
         }
@@ -110,6 +99,11 @@ async def _nothing() -> AsyncIterator[bytes]:
     parts: list[bytes] = []
     for part in parts:
         yield part
+
+
+def has_plugin(call: Call) -> bool:
+    """Whether a client of MLflow's came by ``azureml-mlflow``: it reads ``azureml://`` and speaks to blob storage itself."""
+    return call.params["version"].lower() == "v2.0" and PLUGIN in call.headers.get("user-agent", "")
 
 
 def missing(path: str, container: str) -> AzureError:
@@ -128,25 +122,31 @@ def workspace_of(call: Call) -> ResourceId:
     return ResourceId.parse(document.id)
 
 
-async def folder_of(call: Call) -> Folder:
-    """The folder that a request's path names; 404 for a run that the workspace has not."""
+async def container_of(call: Call, origin: str, name: str, *, write: bool = False) -> Container:
+    """The container ``name`` of the request's workspace; 404 for a run that the workspace has not."""
     workspace = workspace_of(call)
-    if "run" in call.params:
-        origin, container = "ExperimentRun", f"dcid.{call.params['run']}"
-    else:
-        origin, container = ORIGINS.get(call.params["origin"].lower(), ""), call.params["container"]
-        if not origin:
-            raise bad_request(
-                "UserError", f"'{call.params['origin']}' is not an origin of artifacts that the emulator has."
-            )
-    if not NAME.fullmatch(container) or container in (".", ".."):
-        raise bad_request("UserError", f"'{container}' is not the name of an artifact container.")
-    if origin == "ExperimentRun":
-        run = container.removeprefix("dcid.")
-        jobs = call.cloud.store.get(str(workspace.child("jobs", run)))
-        if jobs is None and not await call.cloud.tracking.has_run(workspace, run):
+    if not NAME.fullmatch(name) or name in (".", ".."):
+        raise bad_request("UserError", f"'{name}' is not the name of an artifact container.")
+    if origin == MODEL and write:
+        raise bad_request("UserError", f"The files of the registered model '{name}' cannot be changed.")
+    if origin == RUN:
+        run = name.removeprefix("dcid.")
+        job = call.cloud.store.get(str(workspace.child("jobs", run)))
+        if job is None and not await call.cloud.tracking.has_run(workspace, run):
             raise AzureError(404, "UserError", f"Run {run} was not found in the workspace '{workspace.name}'.")
-    return Folder(call.cloud, workspace, origin, container)
+    return Container(call.cloud, workspace, origin, name)
+
+
+async def _named(call: Call, *, write: bool = False) -> Container:
+    """The container that a request's path names."""
+    if "run" in call.params:
+        return await container_of(call, RUN, f"dcid.{call.params['run']}")
+    origin = ORIGINS.get(call.params["origin"].lower())
+    if origin is None:
+        raise bad_request(
+            "UserError", f"'{call.params['origin']}' is not an origin of artifacts that the emulator has."
+        )
+    return await container_of(call, origin, call.params["container"], write=write)
 
 
 def checked(path: Any) -> str:
@@ -159,17 +159,17 @@ def checked(path: Any) -> str:
 
 async def list_all(call: Call) -> Reply:
     """https://learn.microsoft.com/rest/api/azureml — pages of 500, with ``continuationToken``."""
-    folder = await folder_of(call)
+    folder = await _named(call)
     below = call.option("path")
     names = await asyncio.to_thread(folder.names, checked(below) if below else "")
-    return _page(call, [folder.described(name) for name, _ in names])
+    return _page(call, [folder.described(name) for name in names])
 
 
 async def list_links(call: Call) -> Reply:
-    folder = await folder_of(call)
+    folder = await _named(call)
     below = call.option("path")
     names = await asyncio.to_thread(folder.names, checked(below) if below else "")
-    return _page(call, [folder.content(name) for name, _ in names])
+    return _page(call, [folder.content(name) for name in names])
 
 
 async def metadata(call: Call) -> Reply:
@@ -189,7 +189,7 @@ async def link(call: Call) -> Reply:
 
 async def create(call: Call) -> Reply:
     """Links to write a batch of artifacts by. Nothing is there until it was written."""
-    folder = await folder_of(call)
+    folder = await _named(call, write=True)
     paths = call.json().get("paths")
     if not isinstance(paths, list) or not all(isinstance(one, dict) for one in paths):
         raise invalid_content("The property 'paths' must be a list of objects with a 'path'.", target="paths")
@@ -206,11 +206,11 @@ async def create(call: Call) -> Reply:
     )
 
 
-async def _existing(call: Call) -> tuple[Folder, str]:
-    folder, path = await folder_of(call), checked(call.option("path"))
+async def _existing(call: Call) -> tuple[Container, str]:
+    folder, path = await _named(call), checked(call.option("path"))
     blob = folder.client().get_blob_client(folder.prefix + path)
     if not await asyncio.to_thread(blob.exists):
-        raise missing(path, folder.container)
+        raise missing(path, folder.name)
     return folder, path
 
 
@@ -237,26 +237,31 @@ def _next(call: Call, start: int) -> str:
 # Clients of MLflow's without Azure's plugin (https://mlflow.org/docs/latest/rest-api.html, mlflow-artifacts)
 
 
-async def _proxied(call: Call, path: str) -> tuple[Folder, str]:
-    """``experiments/{experiment}/runs/{run}/artifacts[/{path}]``, which is what their artifact URIs say."""
-    match = re.fullmatch(r"experiments/[^/]+/runs/([^/]+)/artifacts(?:/(.*))?", path.strip("/"), re.DOTALL)
-    if match is None:
+async def _proxied(call: Call, path: str, *, write: bool = False) -> tuple[Container, str]:
+    """What their artifact URIs say: ``experiments/{experiment}/runs/{run}/artifacts[/{path}]`` of a run, else
+    ``{origin}/{container}[/{path}]``."""
+    of_run = re.fullmatch(r"experiments/[^/]+/runs/([^/]+)/artifacts(?:/(.*))?", path.strip("/"), re.DOTALL)
+    if of_run is not None:
+        origin, name, rest = RUN, f"dcid.{of_run[1]}", of_run[2]
+    else:
+        first, _, below = path.strip("/").partition("/")
+        origin, (name, _, rest) = ORIGINS.get(first.lower(), ""), below.partition("/")
+    if not origin:
         raise bad_request("UserError", f"'{path[:200]}' is not the path of a run's artifacts.")
-    called = Call(call.cloud, call.method, call.host, call.path, {**call.params, "run": match[1]})
-    return await folder_of(called), checked(match[2]) if match[2] else ""
+    return await container_of(call, origin, name, write=write), checked(rest) if rest else ""
 
 
 async def proxied_list(call: Call) -> Reply:
     folder, path = await _proxied(call, call.option("path") or "")
     below = f"{path}/" if path else ""
-    names = await asyncio.to_thread(folder.names, below)
-    return Reply(body={"files": list(_level(names, below))})
+    entries = await asyncio.to_thread(folder.entries, below)
+    return Reply(body={"files": list(_level(entries, below))})
 
 
-def _level(names: list[tuple[str, int]], below: str) -> Iterator[dict[str, Any]]:
+def _level(entries: list[tuple[str, int]], below: str) -> Iterator[dict[str, Any]]:
     """The files and folders directly below."""
     seen = set()
-    for name, size in names:
+    for name, size in entries:
         first, separator, _ = name[len(below) :].partition("/")
         if first not in seen:
             seen.add(first)
@@ -266,19 +271,19 @@ def _level(names: list[tuple[str, int]], below: str) -> Iterator[dict[str, Any]]
 async def proxied_get(call: Call) -> Reply:
     folder, path = await _proxied(call, call.params["path"])
     if not path:
-        raise missing(path, folder.container)
+        raise missing(path, folder.name)
     return Reply(body=await folder.read(path))
 
 
 async def proxied_put(call: Call) -> Reply:
-    folder, path = await _proxied(call, call.params["path"])
+    folder, path = await _proxied(call, call.params["path"], write=True)
     blob = folder.client().get_blob_client(folder.prefix + checked(path))
     await asyncio.to_thread(blob.upload_blob, call.body, overwrite=True)
     return Reply(body={})
 
 
 async def proxied_delete(call: Call) -> Reply:
-    folder, path = await _proxied(call, call.params["path"])
+    folder, path = await _proxied(call, call.params["path"], write=True)
     client, whole = folder.client(), folder.prefix + path
 
     def delete() -> None:
@@ -294,15 +299,15 @@ async def run_artifacts(call: Call) -> Reply:
     """``GET mlflow/artifacts/list``: what MLflow's own server would list at the run's artifact URI."""
     path = call.option("path") or ""
     run = call.option("run_id") or call.option("run_uuid") or ""
-    folder = await folder_of(Call(call.cloud, call.method, call.host, call.path, {**call.params, "run": run}))
+    folder = await container_of(call, RUN, f"dcid.{run}")
     below = f"{checked(path)}/" if path else ""
-    names = await asyncio.to_thread(folder.names, below)
-    files = [{**file, "path": below + file["path"]} for file in _level(names, below)]
+    entries = await asyncio.to_thread(folder.entries, below)
+    files = [{**file, "path": below + file["path"]} for file in _level(entries, below)]
     return Reply(body={"root_uri": folder.prefix.rstrip("/"), "files": files})
 
 
-RUN = "/history/v1.0/{workspace:path}/experiments/{experiment}/runs/{run}/artifacts"
-RUN_BY_ID = "/history/v1.0/{workspace:path}/experimentids/{experiment}/runs/{run}/artifacts"
+OF_RUN = "/history/v1.0/{workspace:path}/experiments/{experiment}/runs/{run}/artifacts"
+OF_RUN_BY_ID = "/history/v1.0/{workspace:path}/experimentids/{experiment}/runs/{run}/artifacts"
 ANY = "/artifact/v2.0/{workspace:path}/artifacts/{origin}/{container}"
 MLFLOW = "/mlflow/{version}/{workspace:path}/api/2.0"
 OPERATIONS: tuple[tuple[str, str, Callable[[Call], Awaitable[Reply]]], ...] = (
@@ -317,7 +322,7 @@ OPERATIONS: tuple[tuple[str, str, Callable[[Call], Awaitable[Reply]]], ...] = (
 ROUTES = (
     *(
         Route(HOST, method, base + path, handler, AUDIENCES)
-        for base in (RUN, RUN_BY_ID, ANY)
+        for base in (OF_RUN, OF_RUN_BY_ID, ANY)
         for method, path, handler in OPERATIONS
     ),
     Route(HOST, "GET", f"{MLFLOW}/mlflow/artifacts/list", run_artifacts, AUDIENCES),

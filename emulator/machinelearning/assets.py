@@ -7,6 +7,7 @@ https://learn.microsoft.com/azure/machine-learning/concept-component, …/how-to
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,12 @@ from emulator.store import Document, Reader, Transaction
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
+    from emulator.identity.tenant import Principal
 
 WORKSPACES = f"{names.PROVIDER}/workspaces"
 # What the components of SDK and CLI ask for when they name no version: the default one, which is the latest.
 DEFAULT_VERSION = "azureml_default"
+API_VERSION = "2024-10-01"  # of requests that the emulator makes itself
 CONTAINER_VERBS = frozenset({"GET", "PUT", "DELETE", "LIST"})
 
 
@@ -322,6 +325,39 @@ def content(cloud: Cloud, workspace: ResourceId, reference: str) -> str:
         except AzureError as error:
             failure = failure or error
     raise failure or uris.invalid(reference)
+
+
+async def register(
+    cloud: Cloud,
+    workspace: ResourceId,
+    kind: str,
+    name: str,
+    properties: Mapping[str, Any],
+    *,
+    version: str = "",
+    principal: Principal | None = None,
+) -> Document:
+    """Make a version of the asset ``name`` as a client would, checked as a client's; without ``version`` the next number."""
+    container = workspace.child(kind, name)
+    while True:
+        id = container.child("versions", version or next_version(cloud.store, str(container), kind))
+        call = Call(
+            cloud,
+            "PUT",
+            "management.azure.com",
+            str(id),
+            query={"api-version": API_VERSION},
+            headers={} if version else {"if-none-match": "*"},
+            body=json.dumps({"properties": properties}).encode(),
+            principal=principal or cloud.identity.local,
+        )
+        try:
+            await arm.dispatch(call)
+        except AzureError as error:
+            if error.status == 412 and not version:
+                continue  # somebody else took the number meanwhile
+            raise
+        return arm.get(call, id)
 
 
 def long_id(workspace: Document, plural: str, name: str, version: str) -> str:

@@ -179,9 +179,12 @@ def register(folder: Path) -> None:
 
     @sqlalchemy.event.listens_for(SqlLoggedModel, "init")
     def place_model(_: SqlLoggedModel, values: tuple[Any, ...], named: dict[str, Any]) -> None:
-        """Beside the other artifacts of the run that made it, where ``jobs.download`` and a URI of a run's find it."""
+        """Beside the other artifacts of the run that made it, where ``jobs.download`` and a URI of a run's find it.
+
+        Below a name that no artifact's begins: the plugin takes ``runs:/…/model`` for a folder where it only begins one's name.
+        """
         root, _, model = named["artifact_location"].removesuffix("/artifacts").partition("/models/")
-        named["artifact_location"] = f"{root}/{named.get('source_run_id') or model}/artifacts/models/{model}"
+        named["artifact_location"] = f"{root}/{named.get('source_run_id') or model}/artifacts/_models/{model}"
 
     def build(store_uri: str, artifact_uri: str) -> Store:
         return Store(artifact_uri)

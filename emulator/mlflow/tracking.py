@@ -1,8 +1,8 @@
 """MLflow tracking of a workspace: the real MLflow server behind Azure ML's tracking URI.
 
 Must live here: which workspace and which client a request is of, what Azure adds to MLflow's REST API, what it has not, and the
-runs of jobs. Must not: experiments, runs and metrics themselves, which are MLflow's (``server``), and artifacts, which
-are blobs (``artifactservice``).
+runs of jobs. Must not: experiments, runs and metrics themselves, which are MLflow's (``server``), artifacts, which are blobs
+(``artifactservice``), and registered models, which are assets (``registry``).
 
 The ``azureml-mlflow`` plugin turns ``azureml://HOST/mlflow/v1.0/WORKSPACE`` into ``https://HOST/mlflow/v2.0/WORKSPACE``; a client
 without it takes the https form as it is. Both need a token.
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from emulator.history import artifactservice
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM, MACHINE_LEARNING
 from emulator.management.ids import ResourceId
+from emulator.mlflow import registry
 from emulator.mlflow.child import Answer, Server
 from emulator.mlflow.server import ARTIFACTS
 from emulator.routes import Route
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 
 HOST = "*.api.azureml.ms"
 AUDIENCES = (*ARM, *MACHINE_LEARNING)
-PLUGIN = "azureml-mlflow/"  # what the plugin says of itself in User-Agent
 # The parts of MLflow's API that are served; the others (its gateway, jobs, users, webhooks) Azure ML has not either.
 PARTS = frozenset(
     {"experiments", "runs", "metrics", "traces", "logged-models", "datasets", "assessments", "server-info"}
@@ -87,10 +89,20 @@ class Tracking:
         return dict(answer.json.get("run", {}))
 
     async def has_run(self, workspace: ResourceId, run_id: str) -> bool:
+        """Whether there is such a run, or a logged model, which may have none and then keeps its files under its own id."""
         place = self.place(workspace), run_id
-        if place not in self._known and await self.run(workspace, run_id):
+        if place not in self._known and (
+            await self.run(workspace, run_id) or await self.logged_model(workspace, run_id)
+        ):
             self._known.add(place)
         return place in self._known
+
+    async def logged_model(self, workspace: ResourceId, model_id: str) -> dict[str, Any]:
+        """MLflow's logged model, ``{"info", "data"}``; empty where there is none."""
+        if not re.fullmatch(r"m-[0-9a-f]{32}", model_id):
+            return {}
+        answer = await self.ask(workspace, "GET", f"logged-models/{model_id}")
+        return dict(answer.json.get("model", {}))
 
     async def metrics(self, workspace: ResourceId, run_id: str) -> dict[str, list[dict[str, Any]]]:
         """For each metric its history, ``{"step", "timestamp" (ms), "value"}``, oldest first, thinned to 500 points."""
@@ -140,15 +152,20 @@ class Tracking:
 
 
 async def serve(call: Call) -> Reply:
-    """MLflow's REST API, relayed; what it says of artifacts is put in the form that this client reads."""
+    """MLflow's REST API, relayed but for its model registry; what is said of artifacts has the form that this client reads."""
     workspace = _workspace(call)
     version, _, rest = call.params["rest"].partition("/")
     service, _, operation = rest.removeprefix("preview/").partition("/")
-    if service != "mlflow" or operation.partition("/")[0] not in PARTS:
+    part = operation.partition("/")[0]
+    if service != "mlflow" or part not in (*PARTS, *registry.PARTS):
         raise NotEmulated(f"{call.method} …/api/{call.params['rest']} of MLflow's REST API")
-    answer = await call.cloud.tracking.relay(
-        workspace, call.method, f"/api/{version}/mlflow/{operation}", query=call.query, body=call.body or None
-    )
+    if part in registry.PARTS:
+        status, told = await registry.serve(call, operation)
+        answer = Answer(status, json.dumps(told).encode(), "application/json")
+    else:
+        answer = await call.cloud.tracking.relay(
+            workspace, call.method, f"/api/{version}/mlflow/{operation}", query=call.query, body=call.body or None
+        )
     body = answer.body.replace(ARTIFACTS.encode(), _artifact_root(call, workspace).encode())
     return Reply(answer.status, body, media_type=answer.media_type)
 
@@ -169,10 +186,10 @@ async def run_data_status(call: Call) -> Reply:
 def _artifact_root(call: Call, workspace: ResourceId) -> str:
     """What stands in front of ``/{experiment}/runs/{run}/artifacts`` for this client.
 
-    The plugin reads ``azureml://`` and brings artifacts to blob storage itself. Any other client of MLflow's would not know the
-    scheme, and is given MLflow's own, which comes back here as ``/api/2.0/mlflow-artifacts``.
+    A client without the plugin would not know the scheme ``azureml``, and is given MLflow's own, which comes back here as
+    ``/api/2.0/mlflow-artifacts``.
     """
-    if call.params["version"].lower() == "v2.0" and PLUGIN in call.headers.get("user-agent", ""):
+    if artifactservice.has_plugin(call):
         return f"azureml://{call.host}/mlflow/v2.0{_scope(workspace)}/experiments"
     return ARTIFACTS
 
