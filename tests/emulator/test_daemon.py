@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -13,13 +12,13 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
 from emulator import Emulator
 from emulator.errors import StateError
+from emulator.home import Home
 
 
 def until(true: Callable[[], bool], seconds: float = 20.0) -> bool:
@@ -66,7 +65,12 @@ def test_a_life(tmp_path: Path) -> None:
     assert until(lambda: not alive(running.pid))
     assert not first.home.running.exists()
     assert Emulator(home).running() is None
-    with Emulator(home, port=0) as again:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        again = Emulator(home, port=port)
+        again.start()
+    with again:
+        assert again.port != port, "a port that is taken is left alone"
         assert {name: again.environment()[name] for name in variables if name.startswith("AZURE_")} == {
             name: value for name, value in variables.items() if name.startswith("AZURE_")
         }
@@ -75,21 +79,11 @@ def test_a_life(tmp_path: Path) -> None:
     assert home.stat().st_mode & 0o777 == 0o700
 
 
-def test_the_folder_has_one_emulator(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    with Emulator(home, port=0):
-        second = subprocess.run(
-            [sys.executable, "-m", "emulator", "--home", str(home)], capture_output=True, text=True, timeout=60
-        )
+def test_the_folder_has_one_emulator(azure: Emulator) -> None:
+    command = [sys.executable, "-m", "emulator", "--home", str(azure.home.root)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert second.returncode == 1
-    assert str(home) in second.stderr and "in use" in second.stderr
-
-
-def test_a_taken_port_is_left_alone(tmp_path: Path) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
-        with Emulator(tmp_path / "home", port=port) as azure:
-            assert azure.port != port
+    assert str(azure.home.root) in second.stderr and "in use" in second.stderr
 
 
 def test_a_folder_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
@@ -108,9 +102,8 @@ def test_a_folder_of_someone_elses_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_what_kept_it_from_starting_is_said(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    with Emulator(home, port=0):
-        pass
+    home = Home(tmp_path / "home").prepare().root
+    (home / "identity").mkdir()
     (home / "identity" / "signing.key").write_text("no key")
     with pytest.raises(StateError, match="did not start"):
         Emulator(home, port=0).start()
@@ -147,56 +140,6 @@ def test_a_detached_one_stays(tmp_path: Path) -> None:
     assert until(lambda: not alive(running.pid))
     assert other.running() is None
     assert not other.stop()
-
-
-def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
-    """16 writers PUT; the daemon is killed in the middle, three times."""
-    home = tmp_path / "home"
-    acknowledged: set[str] = set()
-    for round in range(3):
-        with Emulator(home, port=0) as azure:
-            running = azure.running()
-            assert running is not None
-            root = f"https://management.azure.com/subscriptions/{azure.subscription_id}/resourceGroups"
-            with speak(azure) as client:
-                client.put(f"{root}/crash?api-version=2024-03-01", json={"location": "westeurope"}, timeout=10)
-            tables = f"{root}/crash/providers/Microsoft.Network/routeTables"
-            written: list[str] = []
-            enough = threading.Event()
-
-            def writer(number: int, tables: str, written: list[str], enough: Any, azure: Emulator, round: int) -> None:
-                with speak(azure) as client:
-                    for index in range(1000):
-                        url = f"{tables}/t-{round}-{number}-{index}?api-version=2024-05-01"
-                        try:
-                            answer = client.put(url, json={"location": "westeurope"}, timeout=10)
-                        except requests.RequestException:
-                            return
-                        assert answer.status_code == 201
-                        written.append(url)
-                        if len(written) >= 150:
-                            enough.set()
-
-            threads = [
-                threading.Thread(target=writer, args=(n, tables, written, enough, azure, round)) for n in range(16)
-            ]
-            for thread in threads:
-                thread.start()
-            assert enough.wait(60)
-            os.kill(running.pid, signal.SIGKILL)
-            for thread in threads:
-                thread.join()
-            acknowledged.update(written)
-    with Emulator(home, port=0) as azure, speak(azure) as client:
-        found: set[str] = set()
-        url = f"{tables}?api-version=2024-05-01"
-        while url:
-            page = client.get(url, timeout=10).json()
-            found.update(one["name"] for one in page["value"])
-            url = page.get("nextLink")
-    missing = {url.rpartition("/")[2].partition("?")[0] for url in acknowledged} - found
-    assert len(acknowledged) >= 450
-    assert not missing
 
 
 def test_the_running_file_tells_how_to_reach_it(azure: Emulator) -> None:
