@@ -35,7 +35,8 @@ from emulator.management.ids import ResourceId
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
-__all__ = ["DataFailed", "Output", "fetch_input", "prepare_output", "register_output", "return_input", "store_output"]
+__all__ = ["DataFailed", "Output", "fetch_input", "identity", "prepare_output", "register_output", "return_input"]
+__all__ += ["store_output"]
 
 FILES = ("uri_file",)
 FOLDERS = ("uri_folder", "mltable", "mlflow_model", "triton_model")
@@ -92,6 +93,20 @@ async def fetch_input(
     if mode == "ReadWriteMount":
         _manifest(place).write_text(json.dumps(_states(place)))
     return str(place / found[0].path) if _is_file(source, found) else str(place)
+
+
+async def identity(cloud: Cloud, workspace: ResourceId, job_input: Mapping[str, Any]) -> list[Any] | None:
+    """What an input is made of: where it lies, and its blobs with their ETags; ``None`` where that cannot be known.
+
+    Raises ``DataFailed`` where there is nothing.
+    """
+    kind, mode, uri = _read("input", job_input, "jobInputType", INPUT_MODES)
+    source = places.find(cloud, workspace, uri)
+    if isinstance(source, str) or mode.startswith("Eval"):
+        return None  # of the web, or named by what is read
+    with places.opened(cloud, source) as client:
+        found = await _found(client, source, kind, uri)
+    return [uri, client.url, sorted([one.name, one.etag] for one in found)]
 
 
 async def return_input(

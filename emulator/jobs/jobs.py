@@ -29,6 +29,7 @@ from emulator.jobs.targets import target
 from emulator.management import arm
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind, NameRule
+from emulator.pipelines import reuse
 from emulator.pipelines.orchestrator import Orchestration
 from emulator.store import Document, Transaction
 
@@ -53,6 +54,7 @@ class Jobs:
     async def start(self) -> None:
         """After a crash: end what was left running, and tell the jobs so; those that had no nodes yet go on, in their order."""
         self._cloud.home.runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._cloud.store.write(reuse.forget)
         left = [job for job in self._cloud.store.of_type(TYPE) if status_of(job) not in TERMINAL]
         if left or any(self._cloud.home.runs.iterdir()):
             await asyncio.to_thread(sweep, marker(self._cloud.home.root))

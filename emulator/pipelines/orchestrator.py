@@ -26,6 +26,7 @@ from emulator.jobs import failures, targets
 from emulator.jobs.failures import JobFailed
 from emulator.jobs.lifecycle import TERMINAL, Event, Status
 from emulator.management.ids import ResourceId
+from emulator.pipelines import reuse
 from emulator.store import Document, Transaction
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Step:
     status: Status
     waits: set[str]
     queued: bool = False
+    word: str = ""  # what it is, for ``reuse``
 
     @property
     def path(self) -> str:
@@ -82,6 +84,7 @@ class Orchestration:
         self._last = False  # whether it is the turn of what runs when all else has ended
         self._ends: asyncio.Queue[Step | None] = asyncio.Queue()  # ``None`` wakes a pipeline that is canceled
         self._tracking: asyncio.Task[None] | None = None
+        self._keeping: list[asyncio.Task[None]] = []
 
     def cancel(self, reason: str) -> None:
         if self.canceled is None:
@@ -208,7 +211,12 @@ class Orchestration:
             step.status = Status.CANCELED
             self._ends.put_nowait(step)
             return
-        inputs = self._inputs(step, document)
+        for within in self._around(step):
+            await self._move(within, Event.PLACED, {"started": time.time()})
+        inputs, made = self._inputs(step, document)
+        step.word = await reuse.digest(self._cloud, self._workspace, document, inputs, made)
+        if await self._reuse(step, inputs):
+            return
 
         def change(tx: Transaction) -> Document | None:
             now = tx.get(step.id)
@@ -218,8 +226,6 @@ class Orchestration:
             return tx.put(now.id, now.type, {**now.body, "properties": properties}, parent=now.parent)
 
         try:
-            for within in self._around(step):
-                await self._move(within, Event.PLACED, {"started": time.time()})
             begun = await self._cloud.store.write(change)
             if begun is None or Status(begun.body["properties"]["status"]) in TERMINAL:
                 raise JobFailed("The step was canceled before it began.", "Canceled")
@@ -242,17 +248,50 @@ class Orchestration:
         else:
             execution.task.add_done_callback(lambda _: self._ends.put_nowait(step))
 
-    def _inputs(self, step: Step, document: Document) -> dict[str, Any]:
-        """The step's inputs with what their makers really made; an optional one whose maker failed is left out."""
-        inputs = dict(document.body["properties"]["inputs"])
+    async def _reuse(self, step: Step, inputs: dict[str, Any]) -> bool:
+        """Complete the step with what an earlier one made that is the same, where there is one."""
+        rerun = self._settings.get("force_rerun", False)
+        original = None if rerun else reuse.find(self._cloud, self._workspace, step.word)
+        if original is None:
+            return False
+        now = time.time()
+
+        def change(tx: Transaction) -> None:
+            job = tx.get(step.id)
+            if job is None or job.body["properties"]["status"] != Status.NOT_STARTED.value:
+                return
+            properties = job.body["properties"]
+            told = {**properties["properties"], **reuse.properties(original)}
+            status = Status.COMPLETED.value
+            run = {
+                **job.body["run"],
+                "outputs": original.body["run"].get("outputs", {}),
+                "origin": original.name,
+                "started": now,
+                "ended": now,
+                "revision": job.body["run"]["revision"] + 1,
+            }
+            body = {**properties, "inputs": inputs, "properties": told, "status": status}
+            tx.put(job.id, job.type, {**job.body, "properties": body, "run": run}, parent=job.parent)
+
+        await self._cloud.store.write(change)
+        self._keeping.append(asyncio.create_task(self._track(self._cloud.store.get(step.id), ends="FINISHED")))
+        self._say(f"The run {step.name} of {step.path} reuses {original.name}.")
+        self._ends.put_nowait(step)
+        return True
+
+    def _inputs(self, step: Step, document: Document) -> tuple[dict[str, Any], reuse.Made]:
+        """The step's inputs with what their makers really made, and who made it; an optional one whose maker failed is left out."""
+        inputs, origins = dict(document.body["properties"]["inputs"]), {}
         for name, (maker, output) in step.facts["bound"].items():
             made = self._cloud.store.get(self._steps[maker].id)
             told = made.body["run"].get("outputs", {}).get(output) if made is not None else None
-            if self._steps[maker].status is not Status.COMPLETED or told is None:
+            if made is None or self._steps[maker].status is not Status.COMPLETED or told is None:
                 del inputs[name]
             else:
                 inputs[name] = {**inputs[name], "uri": told["uri"]}
-        return inputs
+                origins[name] = (str(made.body["run"].get("origin", maker)), output)
+        return inputs, origins
 
     async def _settle(self, step: Step) -> None:
         """Take note of a step that has ended."""
@@ -262,6 +301,13 @@ class Orchestration:
         if not step.ended:  # the emulator stops, and it waits for the next start
             raise asyncio.CancelledError
         self._say(f"The run {step.name} of {step.path} is {step.status.value}.")
+        if (
+            document is not None
+            and step.word
+            and step.status is Status.COMPLETED
+            and "origin" not in document.body["run"]
+        ):
+            self._keeping.append(asyncio.create_task(reuse.keep(self._cloud, self._workspace, step.word, document)))
         await self._ended(step)
         if (
             step.status is not Status.COMPLETED
@@ -373,7 +419,7 @@ class Orchestration:
         if self._tracking is not None:
             await asyncio.gather(self._tracking, return_exceptions=True)
         ends = self._cloud.tracking.end_run(self._workspace, self.name, status)
-        await asyncio.gather(ends, asyncio.to_thread(self._growing.push), return_exceptions=True)
+        await asyncio.gather(ends, *self._keeping, asyncio.to_thread(self._growing.push), return_exceptions=True)
         await self._record(event, facts)
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
@@ -408,7 +454,9 @@ class Orchestration:
         """The steps that run something."""
         return [one for one in self._steps.values() if not one.nested]
 
-    async def _track(self, document: Document) -> None:
+    async def _track(self, document: Document | None, ends: str = "") -> None:
+        if document is None:
+            return
         job = document.body["properties"]
         await self._cloud.tracking.create_run(
             self._workspace,
@@ -418,6 +466,8 @@ class Orchestration:
             tags={**job.get("tags", {}), **runs.lineage(document)},
             user=document.author,
         )
+        if ends:
+            await self._cloud.tracking.end_run(self._workspace, document.name, ends)
 
     async def _follow(self) -> None:
         while True:

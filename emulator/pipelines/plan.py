@@ -233,6 +233,7 @@ class _Plan:
                     "optional": [one for one in step.needs if ports[one].optional],
                     "component": step.component.id,
                     "deterministic": step.component.deterministic,
+                    "places": {one: told["uri"] for one, told in step.outputs.items() if told.get("uri")},
                 }
             },
         }
