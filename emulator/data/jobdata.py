@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.data import bindings, snapshot
-from emulator.jobs import variables
+from emulator.jobs import parallel, variables
 from emulator.jobs.failures import JobFailed
 from emulator.management.ids import ResourceId
 from emulator.store import Document
@@ -69,6 +69,7 @@ class JobData:
     async def _code(self, work: Path) -> None:
         if self._job.get("codeId"):
             await snapshot.lay_out(self._cloud, self._workspace, self._job["codeId"], work)
+        await asyncio.to_thread(parallel.lay_out, self._job["command"], work)
 
     async def _input(self, name: str, told: Mapping[str, Any]) -> None:
         if told["jobInputType"] == "literal":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from emulator.endpoints import batch_deployments, batch_endpoints
+from emulator.endpoints import batch_deployments, batch_endpoints, invoke
 
 KINDS = (batch_endpoints.KIND, batch_deployments.KIND)
+ROUTES = invoke.ROUTES

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emulator.endpoints import batch_endpoints, models
-from emulator.errors import AzureError, NotEmulated
+from emulator.errors import AzureError
 from emulator.http import Call
 from emulator.jobs.schema import (
     LIMIT,
@@ -32,6 +32,7 @@ from emulator.jobs.targets import target
 from emulator.machinelearning import assets, datastores
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind
+from emulator.pipelines import request
 from emulator.store import Document
 
 if TYPE_CHECKING:
@@ -49,9 +50,6 @@ DEFAULTS: Mapping[str, Any] = {
     "outputFileName": "predictions.csv",
     "retrySettings": {"maxRetries": 3, "timeout": "PT30S"},
 }
-SETTINGS = ("continue_on_step_failure", "default_compute", "default_datastore", "force_rerun")
-TRUTHS = ("continue_on_step_failure", "force_rerun")
-PREFIX = "componentdeployment.settings."  # which some clients write before a setting's name
 
 
 def file_name(value: Any, at: str) -> str:
@@ -62,19 +60,8 @@ def file_name(value: Any, at: str) -> str:
 
 
 def settings(value: Any, at: str) -> dict[str, Any]:
-    """The run-time settings of a pipeline job, by the names of its YAML."""
-    found: dict[str, Any] = {}
-    for sent, one in mapping(anything)(value, at).items():
-        name = sent.lower().removeprefix(PREFIX)
-        if name not in SETTINGS:
-            raise NotEmulated(f"the setting '{sent}' of pipeline component deployments ({at}.{sent})")
-        if name in TRUTHS:
-            if str(one).lower() not in ("true", "false"):
-                raise user_error(f"{at}.{sent} must be true or false; it is {one!r}.", f"{at}.{sent}")
-            found[name] = str(one).lower() == "true"
-        else:
-            found[name] = filled(one, f"{at}.{sent}")
-    return found
+    """The run-time settings of the pipeline job."""
+    return request.settings({"settings": value})
 
 
 RETRIES = record({}, {"maxRetries": integer(0, MAXIMUM), "timeout": seconds})

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from typing import Any
 
 import yaml
@@ -18,13 +17,12 @@ from emulator.data.transfer import DataFailed
 from emulator.errors import AzureError
 from emulator.http import Call
 from emulator.jobs.schema import user_error
-from emulator.management import arm
+from emulator.machinelearning import requests
 from emulator.management.ids import ResourceId
 from emulator.store import Document
 
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
 ANONYMOUS = "CliV2AnonymousEnvironment"  # as azure-ai-ml calls what is registered along with something else
-API_VERSION = "2024-10-01"
 
 
 async def environment(call: Call, workspace: ResourceId, model: Document) -> str:
@@ -44,20 +42,8 @@ async def environment(call: Call, workspace: ResourceId, model: Document) -> str
     file = env.get("conda", "conda.yaml") if isinstance(env, dict) else str(env)
     conda = (await _file(call, workspace, model, file)).decode("utf-8", "replace")
     version = hashlib.sha256(conda.encode()).hexdigest()[:32]
-    id = str(workspace.child("environments", ANONYMOUS).child("versions", version))
-    if call.cloud.store.get(id) is None:
-        properties = {"image": IMAGE, "condaFile": conda, "isAnonymous": True}
-        request = Call(
-            call.cloud,
-            "PUT",
-            "management.azure.com",
-            id,
-            query={"api-version": API_VERSION},
-            body=json.dumps({"properties": properties}).encode(),
-            principal=call.principal,
-        )
-        await arm.dispatch(request)
-    return id
+    id = workspace.child("environments", ANONYMOUS).child("versions", version)
+    return await requests.registered(call, id, {"image": IMAGE, "condaFile": conda, "isAnonymous": True})
 
 
 async def _file(call: Call, workspace: ResourceId, model: Document, name: str) -> bytes:

@@ -32,7 +32,7 @@ CURATED_PREFIXES = ("azureml", "microsoft")
 @dataclass(frozen=True)
 class Rules:
     """``fixed`` may not change once a version is registered, ``kept`` stays when a PUT leaves it out, ``shared`` is the same in all
-    versions of a name."""
+    versions of a name, ``placed`` is the id that what was sent for an id gets."""
 
     plural: str
     noun: str
@@ -43,6 +43,7 @@ class Rules:
     kept: tuple[str, ...] = ("stage",)
     shared: tuple[str, ...] = ()
     name: Callable[[str], None] = lambda name: None
+    placed: Callable[[Call, ResourceId], ResourceId] = lambda call, id: id
 
     def check(self, call: Call, id: ResourceId, sent: Mapping[str, Any]) -> dict[str, Any]:
         for name, operation in REFUSED.items():
@@ -162,12 +163,19 @@ def _environment_name(name: str) -> None:
         )
 
 
+def _component_id(call: Call, id: ResourceId) -> ResourceId:
+    from emulator.pipelines import source
+
+    return source.version(call, id)
+
+
 def _component(call: Call, id: ResourceId, sent: Mapping[str, Any]) -> dict[str, Any]:
     spec = checks.mapping(sent, "componentSpec")
     if not spec:
         raise invalid_content("The property 'componentSpec' is required.", target="componentSpec")
-    from emulator.pipelines import plan  # which resolves the components of a pipeline, and so needs this module
+    from emulator.pipelines import plan, source  # which resolve the components of a pipeline, and so need this module
 
+    spec = source.specification(call.cloud, id.ancestor(1), spec)
     plan.check(call.cloud, id.ancestor(1), spec)
     return {"componentSpec": {**spec, "name": id.names[1], "version": id.name}}
 
@@ -224,6 +232,7 @@ RULES: Mapping[str, Rules] = {
             ("componentSpec",),
             _component,
             _no_change("component", "specification"),
+            placed=_component_id,
         ),
         Rules(
             "codes",

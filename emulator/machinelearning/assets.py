@@ -97,7 +97,7 @@ def _put_version(kind: Kind, rules: Rules) -> Handler:
     """The container comes with its first version; it is made once the version is known to be good."""
 
     async def put(call: Call) -> Reply:
-        id = ResourceId.parse(call.params["id"])
+        id = rules.placed(call, ResourceId.parse(call.params["id"]))
         names.ASSET.check(id.names[1])
         names.VERSION.check(id.name)
         if id.name == DEFAULT_VERSION:

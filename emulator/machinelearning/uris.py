@@ -27,12 +27,12 @@ WORKSPACE = (
     rf"/(?:providers/{re.escape(PROVIDER)}/)?workspaces/(?P<workspace>[^/]+)"
 )
 STORE = r"datastores/(?P<store>[^/]+)(?:/paths(?:/(?P<path>.*))?)?"
-VERSIONED = r"(?P<type>[A-Za-z]+)/(?P<name>[^/]+)/(?P<by>versions|labels)/(?P<version>[^/]+)"
+VERSIONED = r"(?P<type>[A-Za-z]+)/(?P<name>[^/]+)/(?P<by>versions|(?:versions/)?labels)/(?P<version>[^/]+)"
 FORMS = {
     form: re.compile(f"{pattern}/?", re.IGNORECASE | re.DOTALL)
     for form, pattern in {
         "short store": rf"azureml://{STORE}",
-        "long store": rf"azureml://{WORKSPACE}/{STORE}",
+        "long store": rf"(?:azureml:)?/{{0,2}}{WORKSPACE}/{STORE}",
         "output": r"azureml://(?:subscriptions/.+?/workspaces/[^/]+/)?jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)"
         r"(?:/paths(?:/(?P<path>.*))?)?",
         "run": r"runs:/(?P<job>[^/]+)/(?P<path>.*)",
@@ -41,7 +41,7 @@ FORMS = {
         "arm": rf"(?:azureml:)?(?://)?/?{WORKSPACE}/{VERSIONED}",
         "arm registry": r"(?:azureml:)?(?://)?/?subscriptions/[^/]+/resourceGroups/[^/]+"
         rf"/providers/{re.escape(PROVIDER)}/registries/(?P<registry>[^/]+)/{VERSIONED}",
-        "label": r"(?:azureml:)?(?P<name>[^/:@]+)@(?P<version>[^/:@]+)",
+        "label": r"(?:azureml:/?)?(?P<name>[^/:@]+)@(?P<version>[^/:@]+)",
         "version": r"(?:azureml:)?(?P<name>[^/:@]+):(?P<version>[^/:@]+)",
     }.items()
 }
@@ -136,7 +136,7 @@ def _target(form: str, found: dict[str, str | None]) -> Target:
         return OutputPath(part["job"], part["output"], part["path"].lstrip("/"))
     if form == "run":
         return OutputPath(part["job"], "artifacts", part["path"])
-    labelled = form == "label" or part.get("by", "").lower() == "labels"
+    labelled = form == "label" or part.get("by", "").lower().endswith("labels")
     return Asset(
         part.get("type", "").lower(),
         part["name"],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from azure.ai.ml import MLClient
+import yaml
+from azure.ai.ml import MLClient, load_component
+from azure.ai.ml.constants._endpoint import EndpointInvokeFields
 from azure.ai.ml.entities import AmlCompute, BatchEndpoint, Environment, Model, Workspace
 from azure.identity import EnvironmentCredential
 
@@ -64,3 +66,36 @@ def default(client: MLClient, endpoint: str, deployment: str) -> None:
     found = client.batch_endpoints.get(endpoint)
     found.defaults.deployment_name = deployment  # type: ignore[union-attr]
     client.batch_endpoints.begin_create_or_update(found).result()
+
+
+def component(client: MLClient, folder: Path, version: str, command: str) -> str:
+    """The id of a version of the pipeline component ``whole``: one step, which runs ``command``."""
+    inputs = {
+        "text": {"type": "string", "default": "said"},
+        "share": {"type": "number", "default": 0.5},
+        "rows": {"type": "uri_file", "optional": True},
+    }
+    outputs = {"scores": {"type": "uri_folder"}}
+    step = {
+        "type": "command",
+        "command": command,
+        "environment": "azureml:plain:1",
+        "inputs": inputs,
+        "outputs": outputs,
+    }
+    job = {
+        "type": "command",
+        "component": {**step, "name": "score", "version": version},
+        "inputs": {name: f"${{{{parent.inputs.{name}}}}}" for name in inputs},
+        "outputs": {"scores": "${{parent.outputs.scores}}"},
+    }
+    whole = {"type": "pipeline", "name": "whole", "version": version, "inputs": inputs, "outputs": outputs}
+    path = folder / f"whole-{version}.yml"
+    path.write_text(yaml.safe_dump({**whole, "jobs": {"score": job}}, sort_keys=False))
+    return str(client.components.create_or_update(load_component(path)).id)
+
+
+def forget_deployment() -> None:
+    """What azure-ai-ml 1.35 does not do by itself: after ``invoke(deployment_name=…)`` every later ``invoke`` of the process goes
+    to that deployment, because the headers that it fills in are those of all calls."""
+    EndpointInvokeFields.DEFAULT_HEADER.pop(EndpointInvokeFields.MODEL_DEPLOYMENT, None)

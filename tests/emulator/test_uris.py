@@ -15,9 +15,15 @@ FORMS: dict[str, Target] = {
     "azureml://datastores/d/paths/": StorePath("d", ""),
     "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/a": StorePath("d", "a", WORKSPACE),
     f"azureml:/{WORKSPACE}/datastores/d/paths/a": StorePath("d", "a", WORKSPACE),
+    f"azureml:{WORKSPACE}/datastores/d/paths/a": StorePath("d", "a", WORKSPACE),
+    f"{WORKSPACE}/datastores/d/paths/a": StorePath("d", "a", WORKSPACE),
     "azureml:iris:3": Asset("", "iris", "3"),
     "iris:3": Asset("", "iris", "3"),
     "azureml:iris@latest": Asset("", "iris", "latest", labelled=True),
+    "azureml:/iris@latest": Asset("", "iris", "latest", labelled=True),
+    "azureml://locations/l/workspaces/0-1/data/iris/versions/labels/latest": Asset(
+        "data", "iris", "latest", True, guid="0-1"
+    ),
     f"{WORKSPACE}/data/iris/versions/3": Asset("data", "iris", "3", workspace=WORKSPACE),
     f"azureml:{WORKSPACE}/environments/e/labels/latest": Asset(
         "environments", "e", "latest", True, workspace=WORKSPACE
