@@ -28,7 +28,6 @@ class Home:
     def prepare(self) -> Home:
         """Make the folder, or check the one that is there."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.root.chmod(0o700)
         found = self.version.read_text().strip() if self.version.exists() else None
         if found is None:
             if any(self.root.iterdir()):
@@ -39,6 +38,7 @@ class Home:
                 f"{self.root} was written by a newer version (folder version {found}, this one reads {VERSION}). "
                 "Update this checkout, or name another folder: AML_LOCAL_HOME=…"
             )
+        self.root.chmod(0o700)
         return self
 
     @property

@@ -32,6 +32,7 @@ class Known:
 
 
 SIGN_IN = "az login"
+PRINCIPAL = "AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET"
 KNOWN: dict[str, Known] = {
     # Entra: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
     "AADSTS7000215": Known(
@@ -134,13 +135,23 @@ def explain(error: Exception) -> RunnerError:
             return known.kind(f"{known.cause} ({entra[0]})", details=[said], next=known.next)
         return CloudError(f"Entra refused the sign-in ({entra[0]}).", details=[said], next=SIGN_IN)
     answered = isinstance(error, azure.HttpResponseError) and error.response is not None
+    if not answered and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or "certifi's own list"
+        return CloudError(
+            f"The certificate of the other side is signed by nobody whom '{trusted}' names.",
+            details=[_words(str(error))],
+            next="a company's proxy: its CA's file in REQUESTS_CA_BUNDLE; the emulator: aml local env has its own",
+        )
     if not answered and _unreachable(error):
         proxy = urlsplit(os.environ.get("HTTPS_PROXY", "")).hostname
         next = "aml local up" if proxy == "127.0.0.1" else "check network and proxy; aml doctor says more"
         return CloudError("Azure could not be reached.", details=[_words(str(error))], next=next)
     if isinstance(error, azure.ClientAuthenticationError) and error.response is None:  # azure-identity's own
         words = _words(str(error))
-        next = "install the Azure CLI, then az login" if "not found on path" in words else SIGN_IN
+        if "authority configuration" in words:  # what MSAL makes of Entra's answer for a tenant that it does not know
+            known = KNOWN["AADSTS90002"]
+            return known.kind(known.cause, details=[words], next=known.next)
+        next = f"install the Azure CLI, then {SIGN_IN}; or set {PRINCIPAL}" if "not found on path" in words else SIGN_IN
         return Mistake("There is no sign-in.", details=[words], next=next)
     if isinstance(error, azure.HttpResponseError):
         return _of_answer(error)

@@ -56,6 +56,10 @@ class Datastore:
                 next="correct AZURE_ML_DATASTORE_NAME, or --datastore NAME",
             ) from None
 
+    @property
+    def _flags(self) -> str:
+        return self._workspace.settings.flags
+
     def uri(self, path: str) -> str:
         return datastore_uri(self.name, in_datastore(path))
 
@@ -122,7 +126,7 @@ class Datastore:
         if there != wanted:
             raise Mistake(
                 f"'/{in_datastore(path)}' in datastore '{self.name}' is a {there}; {what} is a {kind}.",
-                next=f"name a {wanted}: aml data list /{in_datastore(path) if there == 'folder' else ''}",
+                next=f"name a {wanted}: aml data list /{in_datastore(path) if there == 'folder' else ''}{self._flags}",
             )
 
     def missing(self, path: str, option: str = "aml data list ") -> Mistake:
@@ -146,7 +150,9 @@ class Datastore:
                 next=f"{option}/{alike}",
             )
         hint = names.near(f"/{clean}", [f"/{name}" for name in there]) if there else "It is empty."
-        return Mistake(f"{said} {hint}", next=f"aml data list, or aml data upload FILE /{clean}")
+        return Mistake(
+            f"{said} {hint}", next=f"aml data list{self._flags}, or aml data upload FILE /{clean}{self._flags}"
+        )
 
     def upload(self, file: Path, path: str, *, overwrite: bool = False) -> tuple[str, bool]:
         """Put ``file`` at ``path`` (into it, when it ends with a slash); gives the path, and ``False`` when the same is there.
@@ -183,7 +189,8 @@ class Datastore:
             raise self.missing(clean)
         if found == "folder":
             raise Mistake(
-                f"'/{clean}' in datastore '{self.name}' is a folder.", next=f"name a file: aml data list /{clean}"
+                f"'/{clean}' in datastore '{self.name}' is a folder.",
+                next=f"name a file: aml data list /{clean}{self._flags}",
             )
         file = to / clean.rpartition("/")[2] if to.is_dir() else to
         draft = file.with_name(f".{file.name}.{os.getpid()}")

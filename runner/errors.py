@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runner import project
+
 DONE = 0
 
 
@@ -29,7 +31,7 @@ class RunnerError(Exception):
     def lines(self) -> list[str]:
         """The error as it is printed: message, details, next step."""
         said = [f"error: {self.message}", *(f"  {line}" for line in self.details)]
-        return [*said, f"  next: {self.next}"] if self.next else said
+        return [*said, f"  next: {project.typed(self.next)}"] if self.next else said
 
 
 class Mistake(RunnerError):

@@ -100,6 +100,8 @@ def follow(
         files = now.get("logFiles") or {}
         chosen = file if file is not None else JobPaths.streamed(list(files))
         if chosen is not None and chosen in files:
+            if chosen not in logs:
+                last.clear()
             log = logs.setdefault(chosen, Log(workspace))
             for line in log.new(files[chosen]):
                 take(line)

@@ -1,7 +1,7 @@
 """The emulator on this machine and the stack applied to it: up, down, what is there, emptied.
 
 The only part of the runner that imports ``emulator``, and ``infra``, both when they are needed. What a person is told stands
-in ``runner.commands.local``. Everything is in one state folder, ``folder()``; a command that is killed at any moment leaves
+in ``runner.commands.local``. Everything is in one state folder; a command that is killed at any moment leaves
 one that the next ``up`` goes on from.
 """
 
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner import project
 from runner.errors import CloudError, Mistake
+from runner.settings import CONNECTION
 
 if TYPE_CHECKING:
     import psutil
@@ -35,11 +36,6 @@ STACK = "local"
 STOP_SECONDS = 30.0  # for what is being answered, and for the children
 # What a reset keeps: who the emulator is (its CA, its principal), and the environments, which take minutes to build again.
 KEPT = ("version", "lock", "up.lock", "shell.json", "ca", "identity", "environments", "logs")
-# How this machine reaches the internet, and whom it trusts: what the emulator passes on to the hosts that are not Azure's.
-MACHINE = (
-    *("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"),
-    *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
-)
 
 
 @dataclass(frozen=True)
@@ -79,18 +75,9 @@ class Status:
     outputs: Mapping[str, str] | None = None
 
 
-def folder() -> Path:
-    """``AML_LOCAL_HOME``; else the ``.local`` that is there, here or above; else one at the project's top."""
-    named = os.environ.get("AML_LOCAL_HOME")
-    if named:
-        return Path(named).absolute()
-    found, top = project.find(".local"), project.find("Pulumi.yaml")
-    return found or (top.parent if top else Path.cwd()) / ".local"
-
-
 def up(*, port: int | None = None, prune: bool = False, report: Callable[[Done], None] = lambda done: None) -> Up:
     """Start the emulator where none runs, apply the stack, write down its outputs. Sets this process's environment."""
-    home = folder()
+    home = project.state_folder()
     emulator = _emulator(home, port or _last_port(home))
     with _known_errors(), _alone(emulator):
         machine = _leave_shell(home)
@@ -121,7 +108,7 @@ def up(*, port: int | None = None, prune: bool = False, report: Callable[[Done],
 
 def down() -> bool:
     """Stop the emulator and all that it started; whether there was any."""
-    home = folder()
+    home = project.state_folder()
     daemons = _daemons(home)
     family = [process for daemon in daemons for process in _family(daemon)]
     for daemon in daemons:
@@ -137,7 +124,7 @@ def down() -> bool:
 
 
 def status() -> Status:
-    home = folder()
+    home = project.state_folder()
     content = _read(_file(home))
     outputs, resources = content.get("outputs"), len(content.get("memory", {}).get("sent", ()))
     running = _emulator(home).running()
@@ -159,7 +146,7 @@ def status() -> Status:
 
 def environment() -> dict[str, str]:
     """What any client needs: proxy, CA files, credential, and the settings of the stack where it is applied."""
-    home = folder()
+    home = project.state_folder()
     emulator = _emulator(home)
     with _known_errors():
         if emulator.running() is None:
@@ -169,13 +156,13 @@ def environment() -> dict[str, str]:
 
 def jobs_running() -> int:
     """A running job has a folder of its own."""
-    runs = folder() / "runs"
+    runs = project.state_folder() / "runs"
     return sum(1 for run in runs.iterdir() if run.is_dir()) if runs.is_dir() else 0
 
 
 def reset() -> bool:
     """Remove every resource, job and blob; whether an emulator ran, which is then stopped. Takes no question."""
-    home = folder()
+    home = project.state_folder()
     if not home.exists():
         return False
     with _known_errors():
@@ -190,7 +177,7 @@ def reset() -> bool:
 
 def log(which: str) -> Path:
     """The file that has a line for each request, or what the emulator itself says."""
-    return folder() / "logs" / ("emulator.log" if which == "emulator" else "requests.log")
+    return project.state_folder() / "logs" / ("emulator.log" if which == "emulator" else "requests.log")
 
 
 def follow(file: Path, lines: int, *, forever: bool) -> Iterator[str]:
@@ -291,7 +278,7 @@ def _leave_shell(home: Path) -> dict[str, str]:
             del os.environ[name]
             if name in machine:
                 os.environ[name] = machine[name]
-    return {name: os.environ[name] for name in MACHINE if name in os.environ}
+    return {name: os.environ[name] for name in CONNECTION if name in os.environ}
 
 
 def _daemons(home: Path) -> list[psutil.Process]:

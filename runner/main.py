@@ -91,9 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except click.exceptions.Exit as ended:
             return ended.exit_code
         except click.UsageError as error:
-            next = f"\n  next: {error.ctx.command_path} --help" if error.ctx else ""
-            click.echo(f"error: {error.format_message()}{next}", err=True)
-            return Mistake.exit_code
+            mistake = Mistake(error.format_message(), next=f"{error.ctx.command_path} --help" if error.ctx else None)
+            click.echo("\n".join(mistake.lines()), err=True)
+            return mistake.exit_code
         except click.ClickException as error:
             click.echo(f"error: {error.format_message()}", err=True)
             return Mistake.exit_code
@@ -121,7 +121,7 @@ def _explained(error: Exception) -> RunnerError:
     if azure_errors.belongs(error):
         return azure_errors.explain(error)
     return CloudError(
-        f"aml itself failed: {type(error).__name__}: {error}",
+        f"a fault of aml's own: {type(error).__name__}: {error}",
         next="the same command with --debug shows where",
     )
 

@@ -22,7 +22,7 @@ class JobFolder:
     @staticmethod
     def find(name: str | Path) -> JobFolder:
         """The folder ``name`` here, or below one of the folders above; raises ``Mistake`` when there is no ``job.yml`` in it."""
-        folder = project.find(str(name)) or Path(__file__).parents[1] / name
+        folder = project.find(str(name)) or project.CHECKOUT / name
         if not (folder / "job.yml").is_file():
             raise Mistake(f"There is no job.yml in '{name}'.", next="name the job's folder: --job-folder FOLDER")
         return JobFolder(folder.absolute())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,8 +24,8 @@ class Progress:
     def __init__(self, *, live: bool | None = None) -> None:
         self._live = is_live() if live is None else live
         self._status: Status | None = None
-        self._said = ""
-        self._said_at = 0.0
+        self._what = self._said = ""
+        self._began = self._said_at = 0.0
 
     def __enter__(self) -> Progress:
         return self
@@ -35,20 +36,23 @@ class Progress:
         self.clear()
 
     def at(self, what: str, elapsed: float) -> None:
-        """``what`` is going on, ``elapsed`` seconds after it all began."""
-        line = f"{what} · {duration(elapsed)}"
+        """``what`` is going on, ``elapsed`` seconds after it all began. The live line's own clock goes on from there."""
         if not self._live:
             if what != self._said or elapsed - self._said_at >= REPEAT:
-                click.echo(line, err=True)
+                click.echo(f"{what} · {duration(elapsed)}", err=True)
                 self._said, self._said_at = what, elapsed
-        elif self._status is None:
+            return
+        self._what, self._began = what, time.monotonic() - elapsed
+        if self._status is None:
             from rich.console import Console
 
-            self._status = Console(stderr=True, highlight=False).status(line)
+            self._status = Console(stderr=True, highlight=False).status(self)
             self._status.start()
             Progress._shown = self
-        else:
-            self._status.update(line)
+
+    def __rich__(self) -> str:
+        """The live line, asked for again each time that it is drawn."""
+        return f"{self._what} · {duration(time.monotonic() - self._began)}"
 
     def write(self, text: str) -> None:
         """Text of its own (a job's log) above the live line."""

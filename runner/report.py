@@ -64,7 +64,9 @@ class Report:
         said = {"Canceled": canceled, "Failed": "failed"}.get(self.outcome.status, f"ended {self.outcome.status}")
         after = f" after {duration(self.outcome.seconds)}" if self.outcome.seconds is not None else ""
         error = [self.outcome.error] if self.outcome.error else []
-        last = ["the last lines of its log:", *(f"  {line}" for line in self.outcome.last)] if self.outcome.last else []
+        told = self.outcome.last and self.outcome.error and self.outcome.last[-1].strip() in self.outcome.error
+        last = [] if told else [f"  {line}" for line in self.outcome.last]
+        last = ["the last lines of its log:", *last] if last else []
         raise JobFailed(
             f"Job {self.name} {said}{after}.",
             details=[*error, *last],

@@ -28,6 +28,12 @@ ENVIRONMENT_VERSION = "AZURE_ML_ENVIRONMENT_VERSION"
 TARGET = (SUBSCRIPTION, GROUP, WORKSPACE)
 NAMES = (WORKSPACE, SUBSCRIPTION, GROUP, COMPUTE, EXPERIMENT, DATASTORE, ENDPOINT, ENVIRONMENT, ENVIRONMENT_VERSION)
 
+# How a process reaches its target, and whom it trusts there.
+CONNECTION = (
+    *("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"),
+    *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
+)
+
 COMMAND_LINE = "the command line"
 PROCESS = "the process environment"
 
@@ -170,7 +176,7 @@ def _differing(one: Source, other: Source) -> list[str]:
 
 def _mixed(one: Source, other: Source) -> Mistake:
     def line(source: Source) -> str:
-        return f"{source.name} has {', '.join(f'{name} = {value}' for name, value in _part(source).items())}"
+        return f"{source.name}: {', '.join(f'{name} = {value}' for name, value in _part(source).items())}"
 
     return Mistake(
         f"The target is mixed from two sources, {one.name} and {other.name}: "
@@ -245,16 +251,17 @@ def _of_file(file: Path) -> Source:
     try:
         with file.open(encoding="utf-8-sig") as stream:
             wrong = [binding.original for binding in parse_stream(stream) if binding.error]
-        values = {key: value or "" for key, value in dotenv_values(file, encoding="utf-8-sig").items()}
     except UnicodeDecodeError as error:
         raise Mistake(f"{shown} is not UTF-8: byte {error.start} is 0x{error.object[error.start]:02x}.") from None
     if wrong:
         raise Mistake(
             f'{shown} has a line that is not NAME = "value": {wrong[0].string.strip()!r} (line {wrong[0].line}).'
         )
+    values = {key: value or "" for key, value in dotenv_values(file, encoding="utf-8-sig").items()}
     rest = {name: value for name, value in values.items() if name not in NAMES and value}
-    # A proxy, CA and credential in the file belong to the target in the file; the process's own come first, as in python-dotenv.
-    environment = {name: value for name, value in rest.items() if name not in os.environ}
+    # What the file says of the way to its target counts for it, whatever the machine has for other hosts. Of a credential, what the
+    # process has comes first, as in python-dotenv: an agent keeps the secret out of the file.
+    environment = {name: value for name, value in rest.items() if name in CONNECTION or name not in os.environ}
     return Source(shown, _settings_of(values), list(rest), environment)
 
 

@@ -8,7 +8,6 @@ knows where it runs. Any other stack is asked of Pulumi.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -38,7 +37,7 @@ def read(name: str) -> Stack:
     """The stack called ``name``; raises ``Mistake`` for one that is not known, ``CloudError`` when it cannot be asked."""
     if not NAME.fullmatch(name) or ".." in name:
         raise Mistake(f"'{name}' is not a stack's name: letters, digits, '_', '-' and '.' make one.")
-    file = _state_folder() / "stacks" / f"{name}.json"
+    file = project.state_folder() / "stacks" / f"{name}.json"
     if "/" not in name and file.is_file():
         return _from_file(name, file)
     if name == "local":
@@ -48,15 +47,10 @@ def read(name: str) -> Stack:
 
 def known() -> list[str]:
     """The names of the stacks that this project and this machine have."""
-    applied = {file.stem for file in (_state_folder() / "stacks").glob("*.json")}
+    applied = {file.stem for file in (project.state_folder() / "stacks").glob("*.json")}
     folder = project.find("stacks")
     declared = {file.name.split(".")[1] for file in folder.glob("Pulumi.*.yaml")} if folder else set()
     return sorted(applied | declared)
-
-
-def _state_folder() -> Path:
-    named = os.environ.get("AML_LOCAL_HOME")
-    return Path(named) if named else project.find(".local") or Path(".local")
 
 
 def _from_file(name: str, file: Path) -> Stack:

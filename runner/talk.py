@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from runner import project
 from runner.progress import Progress, is_live
 from runner.settings import Settings
 
@@ -18,7 +19,7 @@ from runner.settings import Settings
 def say(line: str) -> None:
     """A line of talk, in place of a live line."""
     Progress.hide()
-    click.echo(line, err=True)
+    click.echo(project.typed(line), err=True)
 
 
 def say_target(settings: Settings) -> None:

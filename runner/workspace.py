@@ -31,6 +31,7 @@ class Workspace:
 
     def __init__(self, settings: Settings) -> None:
         settings.enter()
+        quiet()
         self.settings = settings
         self.choice = credentials.choose(os.environ)
 
@@ -40,7 +41,6 @@ class Workspace:
 
     @cached_property
     def client(self) -> MLClient:
-        quiet()
         from azure.ai.ml import MLClient
 
         return MLClient(
@@ -138,9 +138,10 @@ class Workspace:
 
 
 def quiet() -> None:
-    """What azure-ai-ml says on import and call that no user can act on."""
+    """What azure-ai-ml and azure-identity say beside what they raise, and no user can act on."""
     # https://github.com/Azure/azure-cli-extensions/issues/7560: such a line on stderr fails a step of Azure Pipelines
-    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
+    for name in ("azure.ai.ml._utils._experimental", "azure.identity"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*experimental class.*")
     for module in ("azure", "msrest", "marshmallow", "isodate", "opentelemetry"):
         warnings.filterwarnings("ignore", module=rf"{module}\b.*")

@@ -31,14 +31,12 @@ def command(port: int | None) -> None:
     _step("3/3", "the experiment: compute and environment are found, or made", experiment := _experiment())
     _run(experiment)
     talk.say("")
-    talk.say(click.style("What to type next", bold=True))
-    aml = local.me()
+    talk.say(click.style("And then", bold=True))
     lines = (
-        (f"{aml} jobs list --stack local", "this job, and the ones before it"),
-        (f"{aml} data list / --stack local", "what lies in the datastore now"),
-        (f"{aml} experiment --help", "your own job folder, your own data"),
+        ("aml jobs list --stack local", "this job, and the ones before it"),
+        ("aml experiment --help", "your own job folder, your own data"),
         (local.use(), "any other client of Azure, in this shell"),
-        (f"{aml} local status", "what runs; local down stops it, its state stays"),
+        ("aml local status", "what runs; local down stops it, its state stays"),
     )
     for words, what in lines:
         talk.say(f"  {words:<{max(len(words) for words, _ in lines)}}   {click.style(what, dim=True)}")
@@ -56,7 +54,7 @@ def _experiment() -> list[str]:
 def _step(number: str, title: str, words: list[str]) -> None:
     talk.say("")
     talk.say(f"{click.style(number, fg='cyan', bold=True)} {click.style(title, bold=True)}")
-    talk.say(click.style(f"    $ {local.me()} {' '.join(words)}", dim=True))
+    talk.say(click.style(f"    $ aml {' '.join(words)}", dim=True))
 
 
 def _run(words: list[str]) -> None:
@@ -67,7 +65,7 @@ def _run(words: list[str]) -> None:
 
 
 def _data() -> Path:
-    found = project.find(DATA) or Path(__file__).parents[2] / DATA
+    found = project.find(DATA) or project.CHECKOUT / DATA
     if not found.is_file():
         raise Mistake(f"There is no '{DATA}' here: the demo runs in a checkout of the repository.")
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from runner import config, doctor, settings, talk
+from runner import config, doctor, project, settings, talk
 from runner.options import Command, with_settings
 from runner.paths import BATCH_SINGLE_STEP, JobFolder
 
@@ -34,7 +34,7 @@ def command(
         if not as_json:
             first, *more = finding.text.splitlines()
             talk.show(f"{finding.level:8} {finding.check:14} {first}")
-            for line in [*more, *([f"next: {finding.next}"] if finding.next else [])]:
+            for line in [*more, *([f"next: {project.typed(finding.next)}"] if finding.next else [])]:
                 talk.show(f"{'':24} {line}")
     if as_json:
         talk.show_json([vars(finding) for finding in found])

@@ -76,6 +76,6 @@ def command(
         for line in report.lines():
             talk.show(line)
     report.raise_for_status(found.flags)
-    talk.say("\ndone. what to type next:")
+    talk.say("\nnext:")
     talk.say(f"  aml data list /{asked.output_path}{found.flags}")
     talk.say(f"  aml jobs download {job.name}{found.flags}")

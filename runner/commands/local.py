@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -67,10 +65,10 @@ def up(port: int | None, prune: bool) -> None:
     """Start the emulator and apply the local stack; safe to repeat."""
     bring_up(port, prune=prune)
     talk.say("next:")
-    talk.say(f"  {me()} data upload FILE /FILE --stack local")
-    talk.say(f"  {me()} experiment --stack local --input-data-path /FILE --output-data-path /")
+    talk.say("  aml data upload FILE /FILE --stack local")
+    talk.say("  aml experiment --stack local --input-data-path /FILE --output-data-path /")
     talk.say(f"  {use()}    # any other client of Azure, in this shell")
-    talk.say(f"  {me()} local status | logs | down")
+    talk.say("  aml local status | logs | down")
 
 
 def bring_up(port: int | None = None, *, prune: bool = False) -> None:
@@ -83,7 +81,7 @@ def bring_up(port: int | None = None, *, prune: bool = False) -> None:
             what = f" ({', '.join(done.differing)})" if done.change == "updated" else ""
             talk.say(f"  {click.style(mark, fg='green')} {kind:<44} {done.id.rpartition('/')[2]}{what}")
 
-    talk.say(f"target: the emulator on this machine, state in {project.shown(local.folder())}")
+    talk.say(f"target: the emulator on this machine, state in {project.shown(project.state_folder())}")
     with Progress() as progress:
         progress.at("starting the emulator and applying the stack", 0)
         found = local.up(port=port, prune=prune, report=report)
@@ -96,7 +94,8 @@ def bring_up(port: int | None = None, *, prune: bool = False) -> None:
     for id in applied.left:
         talk.say(f"note: {id} is no longer in the program and stays; aml local up --prune deletes it")
     if found.asked is not None:
-        talk.say(f"note: port {found.asked} is taken, or the emulator ran already")
+        why = "is taken" if found.started else "was asked for, and the emulator ran already"
+        talk.say(f"note: port {found.asked} {why}")
     how = f"started in {found.start_seconds:.1f} s" if found.started else "was running"
     talk.say(f"emulator {how}: {found.address}")
     talk.say(f"settings: {project.shown(found.file)}")
@@ -169,7 +168,7 @@ def reset(yes: bool) -> None:
             raise Mistake(f"{said}.", next="wait until they end, or: aml local reset --yes")
         click.confirm(f"{said}. Stop and remove everything?", abort=True, err=True)
     ran = local.reset()
-    talk.say(f"{project.shown(local.folder())} is empty")
+    talk.say(f"{project.shown(project.state_folder())} is empty")
     if ran:
         bring_up()
     else:
@@ -205,10 +204,4 @@ def _shell() -> str:
 
 def use() -> str:
     """What a person types to set a shell up."""
-    return f"{me()} local env | source" if _shell() == "fish" else f'eval "$({me()} local env)"'
-
-
-def me() -> str:
-    """``aml`` as a person can type it here: by its path where it is not on PATH."""
-    here = Path(sys.argv[0])
-    return "aml" if shutil.which("aml") or here.name != "aml" else project.shown(here)
+    return "aml local env | source" if _shell() == "fish" else 'eval "$(aml local env)"'

@@ -91,6 +91,6 @@ def command(
         for line in report.lines():
             talk.show(line)
     report.raise_for_status(found.flags)
-    talk.say("\ndone. what to type next:")
+    talk.say("\nnext:")
     talk.say(f"  aml jobs list --parent {job.name}{found.flags}")
     talk.say(f"  aml publish{found.flags}")

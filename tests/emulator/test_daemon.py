@@ -97,8 +97,10 @@ def test_a_folder_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
 
 def test_a_folder_of_someone_elses_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
+    tmp_path.chmod(0o755)
     with pytest.raises(StateError, match="not a state folder"):
         Emulator(tmp_path, port=0).start()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"] and tmp_path.stat().st_mode & 0o777 == 0o755
 
 
 def test_what_kept_it_from_starting_is_said(tmp_path: Path) -> None:

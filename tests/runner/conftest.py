@@ -60,6 +60,20 @@ def aml(capsys: pytest.CaptureFixture[str]) -> Aml:
     return Aml(capsys)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def on_path() -> Iterator[None]:
+    """``aml`` is on PATH, so that what is to be typed next reads the same everywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(Aml.program.parent), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def a_project(tmp_path: Path) -> None:
+    """A test's own folder is a project's top: nothing of this checkout's ``.env`` and ``.local`` is seen from there."""
+    (tmp_path / "pyproject.toml").touch()
+
+
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No setting in the process."""

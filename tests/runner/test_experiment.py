@@ -117,7 +117,8 @@ def test_a_job_that_fails_ends_with_3_and_its_last_lines(
     how(job, "badly")
     said = aml("experiment", *RUNNING, "--job-folder", job, "--json")
     assert said.code == 3 and said.json["status"] == "Failed"
-    assert "the last lines of its log:" in said.err and "the data is not good" in said.err
+    log, error = said.err.split("error: ")[0], said.err.rpartition("error: ")[2]
+    assert "the data is not good" in log and error.count("the data is not good") == 1, said.err
     assert f"aml jobs logs {said.json['name']}" in said.err and "Traceback" not in said.err
 
 

@@ -1,5 +1,6 @@
 """The poller, on a clock that the test moves; and how the time is told."""
 
+import time
 from itertools import islice
 
 import pytest
@@ -52,6 +53,14 @@ def test_a_live_line_goes_to_stderr_and_goes_away(capsys: pytest.CaptureFixture[
         progress.at("Queued", 0)
         progress.at("Running", 3)
     assert capsys.readouterr().out == ""
+
+
+def test_the_live_line_has_a_clock_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Progress(live=True) as progress:
+        progress.at("checking", 2)
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + 70)
+        assert progress.__rich__() == "checking · 1 min 12 s"
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.9, "0 s"), (59, "59 s"), (125, "2 min 05 s"), (3720, "1 h 02 min")])

@@ -105,6 +105,19 @@ def test_the_file_people_have_works_unchanged(tmp_path: Path) -> None:
     assert found[settings.EXPERIMENT] == "iris" and found[settings.GROUP] == "rg-here"
 
 
+def test_the_way_to_a_target_is_that_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``aml local env --shell dotenv`` wrote works where the machine has a CA file of its own."""
+    written = {**HERE, "SSL_CERT_FILE": "/emulator.pem", "AZURE_CLIENT_SECRET": "of the file", "AZURE_CLIENT_ID": "me"}
+    (tmp_path / ".env").write_text("".join(f'{name}="{value}"\n' for name, value in written.items()))
+    monkeypatch.setenv("SSL_CERT_FILE", "/company.pem")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "of the process")
+    monkeypatch.delenv("AZURE_CLIENT_ID", raising=False)
+    assert settings.load(Given()).environment == {"SSL_CERT_FILE": "/emulator.pem", "AZURE_CLIENT_ID": "me"}
+    for name, value in THERE.items():
+        monkeypatch.setenv(name, value)
+    assert settings.load(Given()).environment == {}
+
+
 def test_the_example_names_every_setting() -> None:
     example = Path(__file__).parents[2] / ".env.example"
     with pytest.raises(Mistake) as caught:
@@ -113,10 +126,11 @@ def test_the_example_names_every_setting() -> None:
     assert len(caught.value.details) == len(TARGET)
 
 
-def test_a_line_that_says_nothing_is_named(tmp_path: Path) -> None:
+def test_a_line_that_says_nothing_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / ".env").write_text('AZURE_ML_EXPERIMENT_NAME = "iris"\nthis is no "setting\n')
     with pytest.raises(Mistake, match="line 2"):
         settings.load(Given())
+    assert caplog.text == ""
 
 
 def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:

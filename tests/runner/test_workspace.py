@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import certifi
 import pytest
 
 from emulator import Emulator
@@ -68,7 +69,20 @@ def test_a_wrong_key_is_explained_without_a_traceback(
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "wrong")
     said = aml("jobs", "list")
     assert said.code == 1 and "key is wrong. (AADSTS7000215)" in said.err and "AZURE_CLIENT_SECRET" in said.err
-    assert "Traceback" not in said.err and len(said.err.splitlines()) < 8, said.err
+    assert said.err.count("AADSTS7000215: ") == 1 and len(said.err.splitlines()) == 3, said.err
+
+
+def test_a_tenant_that_does_not_exist(aml: Aml, target: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_TENANT_ID", "11111111-1111-1111-1111-111111111111")
+    said = aml("jobs", "list")
+    assert said.code == 1 and "There is no such tenant." in said.err and "next: check AZURE_TENANT_ID" in said.err
+
+
+def test_a_certificate_that_is_not_trusted(aml: Aml, target: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    said = aml("jobs", "list")
+    assert said.code == 2 and f"nobody whom '{certifi.where()}' names" in said.err, said.err
+    assert len(said.err.splitlines()) == 3 and "next: a company's proxy" in said.err, said.err
 
 
 def test_a_laptop_without_a_sign_in_is_told_so(
