@@ -86,11 +86,6 @@ class GrowingFile:
         self._one = threading.Lock()  # a push may still go on in its thread when the last one is asked for
         self.made = False
 
-    def make(self) -> None:
-        """Make the blob, so that it is there before the first line."""
-        self._blob.create_append_blob(content_settings=TEXT)
-        self.made = True
-
     def resume(self) -> None:
         """Go on after what the blob has already: an emulator before this one followed the file."""
         try:
@@ -101,13 +96,14 @@ class GrowingFile:
         self._sent = properties.size if self.made else 0
 
     def push(self) -> int:
-        """Append what is new; how many bytes that was."""
+        """Append what is new; how many bytes that was. The blob is there even when nothing was written."""
         pushed = 0
         with self._one, self.path.open("rb") as file:
+            if not self.made:
+                self._blob.create_append_blob(content_settings=TEXT)
+                self.made = True
             file.seek(self._sent)
             while block := file.read(BLOCK):
-                if not self.made:
-                    self.make()
                 self._blob.append_block(block, length=len(block))
                 self._sent += len(block)
                 pushed += len(block)

@@ -19,7 +19,7 @@ from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM, MACHINE_LEARNING
 from emulator.jobs.jobs import TYPE, status_of
 from emulator.jobs.lifecycle import Status
-from emulator.jobs.schema import user_error
+from emulator.jobs.schema import service_unheeded, user_error
 from emulator.jobs.variables import AUDIENCE, TOKEN_LIFE
 from emulator.management import arm
 from emulator.management.ids import ResourceId
@@ -217,9 +217,23 @@ async def cancel_run(call: Call) -> Reply:
 
 
 async def services(call: Call) -> Reply:
-    """Interactive services are refused when a job is submitted: no node has any."""
-    job_of(call)
-    return Reply(body={"instances": {}})
+    """A job's interactive services: none is started, and each says why."""
+    told = job_of(call).body["properties"].get("services", {})
+    return Reply(
+        body={
+            "instances": {
+                name: {
+                    "type": one["jobServiceType"],
+                    "port": one.get("port"),
+                    "status": "Failed",
+                    "error": {"error": {"code": "UserError", "message": service_unheeded(name, one)}},
+                    "endpoint": None,
+                    "properties": one.get("properties", {}),
+                }
+                for name, one in told.items()
+            }
+        }
+    )
 
 
 async def token(call: Call) -> Reply:

@@ -24,7 +24,7 @@ from emulator.jobs.engine import Execution
 from emulator.jobs.lifecycle import TERMINAL, Event, Status, advance
 from emulator.jobs.nodes import Node, Pools
 from emulator.jobs.processes import marker, sweep
-from emulator.jobs.schema import user_error
+from emulator.jobs.schema import service_unheeded, user_error
 from emulator.jobs.targets import target
 from emulator.management import arm
 from emulator.management.ids import ResourceId
@@ -248,8 +248,20 @@ def render(cloud: Cloud, document: Document) -> dict[str, Any]:
             **job,
             "parameters": submission.parameters(job),
             "services": {
-                name: {"jobServiceType": name, "endpoint": endpoint, "port": None, "status": None, "properties": None}
-                for name, endpoint in services.items()
+                **{
+                    name: {
+                        "jobServiceType": name,
+                        "endpoint": endpoint,
+                        "port": None,
+                        "status": None,
+                        "properties": None,
+                    }
+                    for name, endpoint in services.items()
+                },
+                **{
+                    name: {**told, "status": "Failed", "errorMessage": service_unheeded(name, told)}
+                    for name, told in job.get("services", {}).items()
+                },
             },
         }
     }

@@ -32,6 +32,7 @@ OUTPUT_MODES = ("ReadWriteMount", "Upload", "Direct")
 TIERS = ("Null", "Spot", "Basic", "Standard", "Premium")
 LIMIT = 100  # instances of one job, so that a typing error does not start ten thousand processes
 OURS = ("Studio", "Tracking")  # services that every job has; a client sends them back with what it got
+INTERACTIVE = ("JupyterLab", "SSH", "TensorBoard", "VSCode")
 
 
 def user_error(message: str, target: str | None = None, *, status: int = 400) -> AzureError:
@@ -180,12 +181,16 @@ def experiment(value: Any, at: str) -> str:
 
 
 def services(value: Any, at: str) -> dict[str, Any]:
-    """Interactive services need a network address of the node; only what a client sends back of ours is let through."""
-    for name, service in _object(value, at).items():
-        if name not in OURS and service is not None:
-            kind = service.get("jobServiceType") if isinstance(service, dict) else None
-            raise NotEmulated(f"the job service '{name}' of type {kind or 'unknown'} ({at}.{name})")
-    return {}
+    """Interactive services; what a client sends back of those that every job has is left out."""
+    return {name: told for name, told in _SERVICES(value, at).items() if told["jobServiceType"] not in OURS}
+
+
+def service(value: Any, at: str) -> dict[str, Any]:
+    told: dict[str, Any] = _SERVICE(value, at)
+    kind = told.get("jobServiceType") or at.rpartition(".")[2]
+    if kind not in (*OURS, *INTERACTIVE):
+        raise NotEmulated(f"the job service '{at.rpartition('.')[2]}' of type {kind} ({at})")
+    return {**told, "jobServiceType": kind}
 
 
 def _ray(value: Any, at: str) -> Any:
@@ -211,6 +216,19 @@ _ASSET_OUT = record(
     },
 )
 _IDENTITY = {"identityType": text}
+_SERVICE = record(
+    {},
+    {
+        "endpoint": text,
+        "errorMessage": text,
+        "jobServiceType": text,
+        "nodes": record({"nodesValueType": text}, {}),
+        "port": integer(1, 65535),
+        "properties": mapping(text),
+        "status": text,
+    },
+)
+_SERVICES = mapping(service)
 
 # The fields that jobs of several types have, each by its name.
 FIELDS: Mapping[str, Field] = {
@@ -281,8 +299,10 @@ COMMAND_JOB = record(
 def command_job(properties: Any) -> dict[str, Any]:
     """``properties`` of the request as they are stored; raises ``UserError`` (400) or ``NotImplemented`` (501)."""
     checked: dict[str, Any] = COMMAND_JOB(properties, "properties")
-    for computed in ("parameters", "services", "status"):
+    for computed in ("parameters", "status"):
         checked.pop(computed, None)
+    if not checked.get("services"):
+        checked.pop("services", None)
     inputs, outputs = checked.setdefault("inputs", {}), checked.setdefault("outputs", {})
     outputs.pop("default", None)  # every job's own folder of logs and outputs: computed, and sent back by clients
     try:
@@ -331,7 +351,12 @@ def unheeded(job: Mapping[str, Any]) -> list[str]:
         said.append(
             f"resources.maxInstanceCount {resources['maxInstanceCount']} has no effect: a job here does not grow."
         )
+    said += [service_unheeded(name, told) for name, told in job.get("services", {}).items()]
     return said
+
+
+def service_unheeded(name: str, told: Mapping[str, Any]) -> str:
+    return f"The service '{name}' ({told['jobServiceType']}) is not started: the job's node is this machine."
 
 
 def _object(value: Any, at: str) -> dict[str, Any]:

@@ -417,13 +417,18 @@ def test_a_big_log_is_there_whole(client: MLClient) -> None:
     ]
 
 
-def test_there_are_no_services_on_a_node_and_a_job_that_asks_for_one_is_refused(client: MLClient) -> None:
+def test_interactive_services_are_told_as_not_started(client: MLClient) -> None:
     from azure.ai.ml.entities import TensorBoardJobService
 
-    assert client.jobs.show_services(str(ended(client, submit(client, "true")).name)) is None
-    with pytest.raises(HttpResponseError, match="the job service 'board' of type TensorBoard") as refused:
-        submit(client, "true", services={"board": TensorBoardJobService(log_dir="outputs")})
-    assert refused.value.status_code == 501
+    plain = submit(client, "true")
+    job = submit(client, "true", services={"board": TensorBoardJobService(log_dir="outputs", nodes="all")})
+    board = (client.jobs.show_services(str(job.name)) or {})["board"]
+    assert (board.type, board.status) == ("TensorBoard", "Failed") and "is this machine" in str(board.error)
+    done = ended(client, job)
+    assert done.status == "Completed" and done.services["board"].log_dir == "outputs"
+    assert client.jobs.create_or_update(done).services["board"].type == "tensor_board"
+    assert client.jobs.show_services(str(plain.name)) is None
+    assert log_of(client, ended(client, plain)) == ""  # a job that says nothing has a log all the same
 
 
 def test_run_history_answers_in_its_own_shapes(client: MLClient, azure: Emulator) -> None:

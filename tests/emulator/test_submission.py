@@ -108,7 +108,7 @@ def test_refused_in_words(properties: Any, said: str) -> None:
 @pytest.mark.parametrize(
     ("field", "named"),
     [
-        ({"services": {"board": {"jobServiceType": "TensorBoard"}}}, "the job service 'board' of type TensorBoard"),
+        ({"services": {"mine": {"jobServiceType": "Custom"}}}, "the job service 'mine' of type Custom"),
         ({"distribution": {"distributionType": "Ray", "port": 1}}, "distribution of type Ray"),
         ({"notificationSetting": {"emails": ["a@b.c"]}}, "notifications of a job"),
         ({"secretsConfiguration": {"a": {"uri": "x"}}}, "secrets from a key vault"),
