@@ -31,6 +31,7 @@ from emulator.data.transfer import DENIED, INVALID, NOT_FOUND, Cache, DataFailed
 from emulator.errors import AzureError
 from emulator.machinelearning import assets, datastores
 from emulator.management.ids import ResourceId
+from emulator.storage.rules import blob_name
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -124,7 +125,9 @@ async def return_input(
         single = single and await asyncio.to_thread(transfer.entry, client, source.path) is not None
         base = source.path.rpartition("/")[0] if single else source.path.strip("/")
         prefix = f"{base}/" if base else ""
-        await transfer.upload(client, [(place / path, prefix + path) for path in now if now[path] != before.get(path)])
+        await transfer.upload(
+            client, [(place / path, prefix + blob_name(path)) for path in now if now[path] != before.get(path)]
+        )
         await transfer.remove(client, [prefix + path for path in before.keys() - now.keys()])
 
 
@@ -163,11 +166,11 @@ async def store_output(cloud: Cloud, workspace: ResourceId, output: Output, *, s
         files = [(output.path, base or output.name)]
     else:
         prefix = f"{base}/" if base else ""
-        files = [(path, prefix + relative) for relative, path in _files(output.path).items()]
+        files = [(path, prefix + blob_name(relative)) for relative, path in _files(output.path).items()]
     try:
         with places.opened(cloud, target) as client:
             return await transfer.upload(client, files)
-    except HttpResponseError as error:
+    except (HttpResponseError, OSError) as error:
         raise DataFailed(
             (
                 "ScriptExecution.WriteStreams.NotFound"

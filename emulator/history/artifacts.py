@@ -18,6 +18,7 @@ from azure.storage.blob import BlobType, ContentSettings
 
 from emulator.machinelearning.datastores import default_store
 from emulator.management.ids import ResourceId
+from emulator.storage.rules import blob_name
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
@@ -147,18 +148,19 @@ class FolderFollower:
                 except OSError:
                     continue
                 if path.is_file():
-                    yield path, path.relative_to(self._root).as_posix(), (found.st_size, found.st_mtime_ns)
+                    yield path, blob_name(path.relative_to(self._root).as_posix()), (found.st_size, found.st_mtime_ns)
 
     def _upload(self, client: Any, path: Path, name: str, state: tuple[int, int]) -> None:
         target = f"{self._artifacts.prefix}{self._name}/{name}"
         try:
-            with path.open("rb") as file:
-                try:
-                    client.upload_blob(target, file, overwrite=True)
-                except ResourceExistsError:  # MLflow wrote one of another kind there
-                    client.delete_blob(target)
-                    file.seek(0)
-                    client.upload_blob(target, file, overwrite=True)
-        except FileNotFoundError:
+            file = path.open("rb")
+        except OSError:
             return
+        with file:
+            try:
+                client.upload_blob(target, file, overwrite=True)
+            except ResourceExistsError:  # MLflow wrote one of another kind there
+                client.delete_blob(target)
+                file.seek(0)
+                client.upload_blob(target, file, overwrite=True)
         self._seen[name] = state

@@ -7,6 +7,7 @@ names: https://learn.microsoft.com/rest/api/storageservices/naming-and-referenci
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -257,6 +258,11 @@ def _check_path(path: bytes) -> None:
         or any(segment in (".", "..") for segment in name.replace("\\", "/").split("/"))
     ):
         raise AzureError(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
+
+
+def blob_name(path: str) -> str:
+    """A file's path as the name of a blob: bytes that are no text, and control characters, become underscores."""
+    return re.sub(rf"{CONTROL.pattern}|\ufffd", "_", os.fsencode(path).decode("utf-8", "replace"))
 
 
 def _check_tags(value: bytes | None) -> None:

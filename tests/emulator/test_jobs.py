@@ -173,6 +173,8 @@ def test_code_outputs_and_download(client: MLClient, tmp_path: Path) -> None:
         "pathlib.Path('outputs/deep/a.txt').write_text('a')\n"
         "pathlib.Path('logs/own.txt').write_text('mine')\n"
         "pathlib.Path(sys.argv[1], 'model.bin').write_bytes(b'model')\n"
+        "for folder in (b'outputs', sys.argv[1].encode()):\n"
+        "    open(folder + b'/no\\xfftext\\n', 'w').close()\n"
         "pathlib.Path(sys.argv[2]).write_text('file')\n"
     )
     place = f"azureml://datastores/workspaceblobstore/paths/mine/{uuid.uuid4().hex}/"
@@ -188,6 +190,7 @@ def test_code_outputs_and_download(client: MLClient, tmp_path: Path) -> None:
     job = ended(client, job)
     client.jobs.download(str(job.name), download_path=tmp_path / "down", all=True)
     assert (tmp_path / "down/artifacts/outputs/deep/a.txt").read_text() == "a"
+    assert (tmp_path / "down/artifacts/outputs/no_text_").exists()  # a name that no blob can have is brought near one
     assert (tmp_path / "down/artifacts/logs/own.txt").read_text() == "mine"
     assert (tmp_path / "down/named-outputs/model/model.bin").read_bytes() == b"model"
     client.jobs.download(str(job.name), download_path=tmp_path / "one", output_name="file")
@@ -195,7 +198,7 @@ def test_code_outputs_and_download(client: MLClient, tmp_path: Path) -> None:
     data: Data = client.data.get("m-registered", "1")
     assert str(data.path).endswith(f"/paths/azureml/{job.name}/model/")
     again = submit(client, "ls ${{inputs.m}}", inputs={"m": Input(type="uri_folder", path="azureml:m-registered:1")})
-    assert log_of(client, ended(client, again)) == "model.bin\n"
+    assert log_of(client, ended(client, again)) == "model.bin\nno_text_\n"
 
 
 def test_download_waits_for_the_end(client: MLClient, tmp_path: Path) -> None:
