@@ -29,7 +29,7 @@ from emulator.data import mltable, places, transfer, web
 from emulator.data.places import Place
 from emulator.data.transfer import DENIED, INVALID, NOT_FOUND, Cache, DataFailed, Entry
 from emulator.errors import AzureError
-from emulator.machinelearning import assets, datastores
+from emulator.machinelearning import assets
 from emulator.management.ids import ResourceId
 from emulator.storage.rules import blob_name
 
@@ -39,11 +39,13 @@ if TYPE_CHECKING:
 __all__ = ["DataFailed", "Output", "fetch_input", "identity", "prepare_output", "register_output", "return_input"]
 __all__ += ["store_output"]
 
-FILES = ("uri_file",)
-FOLDERS = ("uri_folder", "mltable", "mlflow_model", "triton_model")
-TYPES = (*FILES, *FOLDERS, "custom_model")  # a custom model is whichever lies there
-INPUT_MODES = ("ReadOnlyMount", "ReadWriteMount", "Download", "Direct", "EvalMount", "EvalDownload")
-OUTPUT_MODES = ("ReadWriteMount", "Upload", "Direct")
+FOLDERS = (
+    "uri_folder",
+    "mltable",
+    "mlflow_model",
+    "triton_model",
+)  # uri_file is a file, custom_model whichever lies there
+MOUNT = "ReadOnlyMount"  # of an input that says no mode
 SHOWN = 10  # names that an error lists
 
 
@@ -65,10 +67,10 @@ async def fetch_input(
 ) -> str:
     """The value of an input that is data or a model, put below ``folder``.
 
-    ``job_input`` is the REST API's ``{"jobInputType", "uri", "mode"}``
+    ``job_input`` is the REST API's ``{"jobInputType", "uri", "mode"}``, checked when the job was submitted
     (https://learn.microsoft.com/rest/api/azureml/jobs/create-or-update#urifolderjobinput). Raises ``DataFailed``.
     """
-    kind, mode, uri = _read(name, job_input, "jobInputType", INPUT_MODES)
+    kind, mode, uri = job_input["jobInputType"], job_input.get("mode") or MOUNT, job_input["uri"]
     place = folder / f"INPUT_{_safe(name)}"
     if mode == "Direct":
         return places.resolve(cloud, workspace, uri)
@@ -101,7 +103,7 @@ async def identity(cloud: Cloud, workspace: ResourceId, job_input: Mapping[str, 
 
     Raises ``DataFailed`` where there is nothing.
     """
-    kind, mode, uri = _read("input", job_input, "jobInputType", INPUT_MODES)
+    kind, mode, uri = job_input["jobInputType"], job_input.get("mode") or MOUNT, job_input["uri"]
     source = places.find(cloud, workspace, uri)
     if isinstance(source, str) or mode.startswith("Eval"):
         return None  # of the web, or named by what is read
@@ -117,8 +119,7 @@ async def return_input(
     place = folder / f"INPUT_{_safe(name)}"
     if not _manifest(place).exists():
         return
-    _, _, uri = _read(name, job_input, "jobInputType", INPUT_MODES)
-    source = places.blob(places.find(cloud, workspace, uri), name)
+    source = places.blob(places.find(cloud, workspace, job_input["uri"]), name)
     before, now = json.loads(_manifest(place).read_text()), _states(place)
     with places.opened(cloud, source) as client:
         single = set(before) == {source.path.rpartition("/")[2]}
@@ -132,25 +133,20 @@ async def return_input(
 
 
 async def prepare_output(
-    cloud: Cloud, workspace: ResourceId, job: str, name: str, job_output: Mapping[str, Any], folder: Path
+    cloud: Cloud, workspace: ResourceId, name: str, job_output: Mapping[str, Any], folder: Path
 ) -> Output:
-    """An output of ``job`` and the place below ``folder`` for it; without a ``uri`` it gets Azure's default location.
+    """An output and the place below ``folder`` for it.
 
-    ``job_output`` is the REST API's ``{"jobOutputType", "uri", "mode"}``. Raises ``DataFailed`` for a location that is none.
+    ``job_output`` is the REST API's ``{"jobOutputType", "uri", "mode"}``, its ``uri`` filled in by ``submission``. Raises
+    ``DataFailed`` for a location that is none.
     """
-    kind, mode, uri = _read(
-        name, job_output, "jobOutputType", OUTPUT_MODES, default=_default_location(workspace, job, name)
-    )
-    if kind in FILES and not job_output.get("uri"):
-        uri = uri.rstrip("/")
-    for key, value in {"name": job, "output_name": name, "default_datastore": "workspaceblobstore"}.items():
-        uri = uri.replace(f"${{{{{key}}}}}", value)
+    kind, mode, uri = job_output["jobOutputType"], job_output.get("mode") or "ReadWriteMount", job_output["uri"]
     target = places.blob(places.find(cloud, workspace, uri), name)
     if mode == "Direct":
         return Output(name, kind, mode, uri, uri, None)
     path = folder / _safe(name)
     path.mkdir(parents=True, exist_ok=True)
-    if kind in FILES:
+    if kind == "uri_file":
         path = path / _safe(target.path.rstrip("/").rpartition("/")[2] or name)
     return Output(name, kind, mode, str(path), uri, path)
 
@@ -215,7 +211,7 @@ async def _found(client: ContainerClient, source: Place, kind: str, what: str) -
         if one is not None:
             return [one]
         found = transfer.entries(client, path)
-        if found and kind in FILES:
+        if found and kind == "uri_file":
             raise DataFailed(
                 INVALID, f"{what} is a folder, and its type 'uri_file' is for a file. Use uri_folder, or name the file."
             )
@@ -256,34 +252,11 @@ def _missing(client: ContainerClient, source: Place, what: str) -> str:
     return f"{message} It is empty."
 
 
-def _read(
-    name: str, sent: Mapping[str, Any], key: str, modes: tuple[str, ...], default: str = ""
-) -> tuple[str, str, str]:
-    """Type, mode and URI as sent, in the REST API's spelling."""
-    types = {one.replace("_", ""): one for one in TYPES}
-    kind = types.get(str(sent.get(key) or "uri_folder").replace("_", "").lower())
-    if kind is None:
-        raise DataFailed(
-            INVALID, f"'{sent.get(key)}' of '{name}' is no type of data or model; the types are {', '.join(TYPES)}."
-        )
-    mode = {one.lower(): one for one in modes}.get(str(sent.get("mode") or modes[0]).lower())
-    if mode is None:
-        raise DataFailed(INVALID, f"'{sent.get('mode')}' of '{name}' is not one of its modes: {', '.join(modes)}.")
-    uri = str(sent.get("uri") or default)
-    if not uri:
-        raise DataFailed(INVALID, f"'{name}' has no URI.")
-    return kind, mode, uri
-
-
 def _safe(name: str) -> str:
     """A name of an input or output as the name of a file, which it must be as it is."""
     if not re.fullmatch(r"[^/\\\0]{1,200}", name) or name in (".", ".."):
         raise DataFailed(INVALID, f"'{name}' cannot be the name of a file.")
     return name
-
-
-def _default_location(workspace: ResourceId, job: str, name: str) -> str:
-    return datastores.long_form(workspace, "workspaceblobstore", f"azureml/{job}/{name}/")
 
 
 def _is_file(source: Place, found: list[Entry]) -> bool:

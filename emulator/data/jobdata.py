@@ -78,19 +78,18 @@ class JobData:
             self.inputs[name] = await bindings.fetch_input(self._cloud, self._workspace, name, told, self._inputs)
 
     async def _output(self, name: str, told: Mapping[str, Any]) -> None:
-        prepared = await bindings.prepare_output(self._cloud, self._workspace, self._name, name, told, self._outputs)
-        self.outputs[name] = prepared
+        self.outputs[name] = await bindings.prepare_output(self._cloud, self._workspace, name, told, self._outputs)
 
     async def _store(self, name: str, output: bindings.Output, good: bool) -> dict[str, Any]:
         told = self._job["outputs"][name]
         await bindings.store_output(self._cloud, self._workspace, output, succeeded=good)
-        asset, version = told.get("assetName"), told.get("assetVersion") or ""
+        asset, version, id = told.get("assetName"), told.get("assetVersion") or "", None
         if (
             not asset
         ):  # Azure ML registers it all the same, under a name of the job's; ``jobs.download`` finds it by that
             asset, version = f"azureml_{self._name}_output_data_{name}", "1"
-        register = bindings.register_output
-        id = await register(self._cloud, self._workspace, self._name, output, asset, version) if good else None
+        if good:
+            id = await bindings.register_output(self._cloud, self._workspace, self._name, output, asset, version)
         return {"uri": output.uri, "assetId": id, "type": output.type}
 
 

@@ -257,18 +257,9 @@ def test_a_file_that_is_a_folder_too_is_refused(rooms: Rooms, below: str, tmp_pa
         fetch(rooms, tmp_path, short(below))
 
 
-@pytest.mark.parametrize(
-    ("told", "why"),
-    [
-        ({"jobInputType": "uri_table", "uri": "azureml:x:1"}, "no type of data"),
-        ({"jobInputType": "uri_file", "uri": "azureml:x:1", "mode": "Upload"}, "not one of its modes"),
-        ({"jobInputType": "uri_file"}, "has no URI"),
-        ({"jobInputType": "uri_folder", "uri": short("x"), "mode": "EvalMount"}, "is for an mltable"),
-    ],
-)
-def test_what_cannot_be_honoured_is_refused(rooms: Rooms, tmp_path: Path, told: dict[str, str], why: str) -> None:
-    with pytest.raises(DataFailed, match=why):
-        rooms.run(bindings.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
+def test_a_mode_of_mltables_is_refused_for_other_types(rooms: Rooms, tmp_path: Path) -> None:
+    with pytest.raises(DataFailed, match="is for an mltable"):
+        fetch(rooms, tmp_path, short("x"), mode="EvalMount")
 
 
 def test_a_signed_url_is_worth_what_it_grants(rooms: Rooms, below: str, tmp_path: Path) -> None:
@@ -466,7 +457,7 @@ def test_a_file_of_the_web(rooms: Rooms, tmp_path: Path, site: tuple[str, list[s
 
 def prepare(rooms: Rooms, folder: Path, kind: str = "uri_folder", **told: str) -> bindings.Output:
     return rooms.run(
-        bindings.prepare_output(rooms.cloud, rooms.workspace, "job1", "y", {"jobOutputType": kind, **told}, folder)
+        bindings.prepare_output(rooms.cloud, rooms.workspace, "y", {"jobOutputType": kind, **told}, folder)
     )
 
 
@@ -489,22 +480,6 @@ def test_an_output_folder_keeps_its_structure(rooms: Rooms, below: str, tmp_path
     assert names == {f"{below}/out/one.txt", f"{below}/out/deep/zwei-ä.txt"}
 
 
-def test_an_output_has_azures_default_location(rooms: Rooms, tmp_path: Path) -> None:
-    output = prepare(rooms, tmp_path)
-    assert output.uri.endswith(
-        f"/workspaces/{rooms.workspace.name}/datastores/workspaceblobstore/paths/azureml/job1/y/"
-    )
-    assert output.mode == "ReadWriteMount"
-    assert store(rooms, output) == 0
-    Path(output.value, "f").write_text("1")
-    store(rooms, output)
-    assert rooms.blobs.get_blob_client("azureml/job1/y/f").exists()
-    named = prepare(
-        rooms, tmp_path, uri="azureml://datastores/${{default_datastore}}/paths/a/${{name}}/${{output_name}}"
-    )
-    assert named.uri == short("a/job1/y")
-
-
 def test_an_output_file_lies_where_its_path_says(rooms: Rooms, below: str, tmp_path: Path) -> None:
     output = prepare(rooms, tmp_path, "uri_file", uri=short(f"{below}/scores.csv"))
     assert output.value == str(tmp_path / "y" / "scores.csv")
@@ -513,7 +488,6 @@ def test_an_output_file_lies_where_its_path_says(rooms: Rooms, below: str, tmp_p
     Path(output.value).write_text("1")
     assert store(rooms, output) == 1
     assert rooms.blobs.download_blob(f"{below}/scores.csv").readall() == b"1"
-    assert prepare(rooms, tmp_path, "uri_file").value == str(tmp_path / "y" / "y")
 
 
 def test_an_output_at_the_root_of_a_container_and_one_that_is_direct(rooms: Rooms, below: str, tmp_path: Path) -> None:
@@ -552,7 +526,6 @@ def test_files_of_all_sizes_arrive_whole_with_their_md5(rooms: Rooms, below: str
     [
         ({"uri": "azureml://datastores/nowhere/paths/x"}, "nowhere"),
         ({"uri": "https://example.com/x"}, "on the web"),
-        ({"mode": "Download"}, "not one of its modes"),
     ],
 )
 def test_an_output_that_cannot_be_written_is_refused_before_the_job_runs(

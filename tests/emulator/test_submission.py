@@ -38,6 +38,11 @@ def test_enumerations_are_kept_as_azure_spells_them() -> None:
         (job(comand="x"), "Could not find member 'comand' of properties."),
         (job(tags={"a": 1}), "properties.tags.a must be a string; it is 1."),
         (
+            job(inputs={"a": {"jobInputType": "uri_file", "uri": "azureml:x:1", "mode": "Upload"}}),
+            "properties.inputs.a.mode must be one of ReadOnlyMount, ReadWriteMount, Download, Direct, EvalMount, "
+            "EvalDownload; it is 'Upload'.",
+        ),
+        (
             job(command="echo ${{inputs.x}}"),
             "The job has no input 'x', which its command names as ${{inputs.x}}. It has: none.",
         ),
