@@ -165,7 +165,7 @@ async def store_output(cloud: Cloud, workspace: ResourceId, output: Output, *, s
         files = [(path, prefix + blob_name(relative)) for relative, path in _files(output.path).items()]
     try:
         with places.opened(cloud, target) as client:
-            return await transfer.upload(client, files)
+            return await transfer.upload(client, files, Cache.of(cloud.home.downloads))
     except (HttpResponseError, OSError) as error:
         raise DataFailed(
             (

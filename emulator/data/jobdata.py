@@ -55,7 +55,7 @@ class JobData:
             )
 
     async def store(self, *, good: bool) -> dict[str, dict[str, Any]]:
-        """Bring what was written to where it belongs; what each output became: ``{"uri", "assetId", "type"}``.
+        """Bring what was written to where it belongs; what each output became: ``{"uri", "assetId", "type", "files"}``.
 
         Of a job that did not end well what its mounts hold is kept, and nothing is registered.
         """
@@ -82,7 +82,7 @@ class JobData:
 
     async def _store(self, name: str, output: bindings.Output, good: bool) -> dict[str, Any]:
         told = self._job["outputs"][name]
-        await bindings.store_output(self._cloud, self._workspace, output, succeeded=good)
+        files = await bindings.store_output(self._cloud, self._workspace, output, succeeded=good)
         asset, version, id = told.get("assetName"), told.get("assetVersion") or "", None
         if (
             not asset
@@ -90,7 +90,7 @@ class JobData:
             asset, version = f"azureml_{self._name}_output_data_{name}", "1"
         if good:
             id = await bindings.register_output(self._cloud, self._workspace, self._name, output, asset, version)
-        return {"uri": output.uri, "assetId": id, "type": output.type}
+        return {"uri": output.uri, "assetId": id, "type": output.type, "files": files}
 
 
 @contextmanager

@@ -12,12 +12,12 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
@@ -94,6 +94,24 @@ class Cache:
                 draft.unlink(missing_ok=True)
         self._grown(size)
         return path
+
+    def adopt(self, key: str, path: Path, modified: float) -> None:
+        """Keep the file at ``path``, which nobody writes to any more, as that of ``key``: a link, so nothing is copied."""
+        name, time = hashlib.sha256(key.encode()).hexdigest()[:40], int(modified) * 10**9
+        kept = self._folder / name[:2] / name
+        draft = kept.with_name(f".{name}.{os.getpid()}")
+        if path.is_symlink():
+            return
+        with (
+            self._only(name),
+            contextlib.suppress(OSError),
+        ):  # another disk: then it is fetched, should somebody need it
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.link(path, draft)
+            os.utime(draft, ns=(time, time))
+            draft.chmod(0o444)
+            os.replace(draft, kept)
+            self._grown(kept.stat().st_size)
 
     @contextlib.contextmanager
     def _only(self, name: str) -> Iterator[None]:
@@ -178,8 +196,16 @@ async def download(client: ContainerClient, found: Iterable[Entry], folder: Path
 
     def fetch(file: tuple[Entry, Path], stopped: threading.Event) -> None:
         one, target = file
-        key = f"{client.url}/{one.name}\n{one.etag}"
-        give(cache.file(key, one.size, one.modified, lambda draft: _fill(client, one, draft, stopped)), target, own=own)
+        give(
+            cache.file(
+                _key(client, one.name, one.etag),
+                one.size,
+                one.modified,
+                lambda draft: _fill(client, one, draft, stopped),
+            ),
+            target,
+            own=own,
+        )
 
     await spread(fetch, files)
 
@@ -200,9 +226,19 @@ def give(kept: Path, target: Path, *, own: bool) -> None:
         ) from None
 
 
-async def upload(client: ContainerClient, files: Iterable[tuple[Path, str]]) -> int:
-    """Write each file to the blob of that name, over what is there, with its Content-MD5; how many there were."""
-    return len(await spread(lambda file, stopped: _send(client, *file, stopped), list(files)))
+async def upload(client: ContainerClient, files: Iterable[tuple[Path, str]], cache: Cache | None = None) -> int:
+    """Write each file to the blob of that name, over what is there, with its Content-MD5; how many there were.
+
+    With a ``cache`` the files, which must be done with, are kept in it for who reads the blobs.
+    """
+
+    def send(file: tuple[Path, str], stopped: threading.Event) -> None:
+        path, name = file
+        written = _send(client, path, name, stopped)
+        if cache is not None:
+            cache.adopt(_key(client, name, written["etag"]), path, written["last_modified"].timestamp())
+
+    return len(await spread(send, list(files)))
 
 
 async def remove(client: ContainerClient, names: Iterable[str]) -> None:
@@ -281,7 +317,13 @@ def _fill(client: ContainerClient, one: Entry, draft: Path, stopped: threading.E
         ) from None
 
 
-def _send(client: ContainerClient, path: Path, name: str, stopped: threading.Event) -> None:
+def _key(client: ContainerClient, name: str, etag: str) -> str:
+    quoted = '"'  # of a header, but not of a list
+    return f"{client.url}/{name}\n{etag.strip(quoted)}"
+
+
+def _send(client: ContainerClient, path: Path, name: str, stopped: threading.Event) -> Mapping[str, Any]:
+    """What the service says of the blob that was written: ``etag``, ``last_modified``."""
     blob = client.get_blob_client(name)
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
@@ -289,8 +331,7 @@ def _send(client: ContainerClient, path: Path, name: str, stopped: threading.Eve
         digest.update(block)
         if len(block) < BLOCK:
             settings = ContentSettings(content_md5=bytearray(digest.digest()))
-            blob.upload_blob(block, overwrite=True, content_settings=settings)
-            return
+            return dict(blob.upload_blob(block, overwrite=True, content_settings=settings))
         ids: list[str] = []
         while block:
             goes_on(stopped)
@@ -299,4 +340,5 @@ def _send(client: ContainerClient, path: Path, name: str, stopped: threading.Eve
             block = file.read(BLOCK)
             digest.update(block)
         blocks = [BlobBlock(one) for one in ids]
-        blob.commit_block_list(blocks, content_settings=ContentSettings(content_md5=bytearray(digest.digest())))
+        settings = ContentSettings(content_md5=bytearray(digest.digest()))
+        return dict(blob.commit_block_list(blocks, content_settings=settings))

@@ -49,7 +49,8 @@ def job_of(call: Call, name: str | None = None) -> Document:
 
 async def get_details(call: Call) -> Reply:
     job = job_of(call)
-    artifacts = Artifacts(call.cloud, ResourceId.parse(job.parent), job.name)
+    origin = job.body["run"].get("origin", job.name)  # of a step that was reused: the one that ran
+    artifacts = Artifacts(call.cloud, ResourceId.parse(job.parent), origin)
 
     def links() -> dict[str, str]:
         names = (name for below in LOGS for name in artifacts.names(below))

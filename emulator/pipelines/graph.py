@@ -89,10 +89,12 @@ class Step:
 
 @dataclass
 class Graph:
-    """``steps`` in an order in which each comes after those it needs; ``outputs`` are the pipeline's own, each by its maker."""
+    """``steps`` in an order in which each comes after those it needs; ``outputs`` are the pipeline's own, each by its maker, and
+    ``nested`` those of nested pipelines, by their paths."""
 
     steps: list[Step] = field(default_factory=list)
     outputs: dict[str, Product] = field(default_factory=dict)
+    nested: dict[str, dict[str, Product]] = field(default_factory=dict)
 
 
 def graph(
@@ -118,6 +120,7 @@ def graph(
         if component.type == "pipeline":
             inner = nested(load, component, values, targets, f"{path}/")
             made.steps += inner.steps
+            made.nested |= {path: inner.outputs, **inner.nested}
             products[name] = inner.outputs
             made.outputs |= {outer: inner.outputs[own] for outer, own in scope.promoted.items()}
         else:

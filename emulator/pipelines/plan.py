@@ -22,6 +22,7 @@ from emulator.management.ids import ResourceId
 from emulator.pipelines import graph, request
 from emulator.pipelines.component import ANONYMOUS, Component, camel, component
 from emulator.pipelines.graph import Declared, Literal, Product, Step, Value
+from emulator.store import Document, Transaction
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -33,6 +34,28 @@ ROOT = ""  # the pipeline's own path among its steps
 def body(cloud: Cloud, workspace: ResourceId, name: str, properties: Any) -> dict[str, Any]:
     """The body that is stored for a new pipeline job; raises ``UserError`` (400, 404) or ``NotImplemented`` (501)."""
     return _Plan(cloud, workspace, name, properties).body()
+
+
+def carry_out(tx: Transaction, id: str) -> list[Document]:
+    """Make the jobs of a pipeline's plan, once, and drop the plan; the jobs that there are."""
+    pipeline = tx.get(id)
+    if pipeline is None:
+        return []
+    private, workspace = pipeline.body["private"], ResourceId.parse(pipeline.id).ancestor(1)
+    if "plan" in private:
+        for child in private["plan"]:
+            tx.put(
+                str(workspace.child("jobs", child["name"])),
+                pipeline.type,
+                child["body"],
+                parent=pipeline.parent,
+                by=pipeline.author,
+            )
+        steps = [child["name"] for child in private["plan"]]
+        private = {key: value for key, value in private.items() if key != "plan"} | {"steps": steps}
+        tx.put(pipeline.id, pipeline.type, {**pipeline.body, "private": private}, parent=pipeline.parent)
+    found = (tx.get(str(workspace.child("jobs", name))) for name in private["steps"])
+    return [document for document in found if document is not None]
 
 
 def check(cloud: Cloud, workspace: ResourceId, spec: Mapping[str, Any]) -> None:
@@ -99,6 +122,7 @@ class _Plan:
             child["private"]["step"] |= {
                 "after": [] if _below(step.path, first) else opening,
                 "last": _below(step.path, last),
+                "outputs": {name: self._maker(made) for name, made in found.nested.get(step.path, {}).items()},
             }
             self._children[step.path] = child
         return {

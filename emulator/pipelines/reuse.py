@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,20 @@ def find(cloud: Cloud, workspace: ResourceId, word: str) -> Document | None:
     known = cloud.store.get(_id(cloud, workspace, word)) if word else None
     job = cloud.store.get(known.body["job"]) if known is not None else None
     return job if job is not None and job.body["properties"]["status"] == Status.COMPLETED.value else None
+
+
+def begin(tx: Transaction, id: str, inputs: Mapping[str, Any], original: Document | None) -> Document | None:
+    """The step as it begins: Starting, or Completed with what the ``original`` made; as it is where it was canceled meanwhile."""
+    job = tx.get(id)
+    if job is None or job.body["properties"]["status"] != Status.NOT_STARTED.value:
+        return job
+    told, run = {**job.body["properties"], "inputs": inputs, "status": Status.STARTING.value}, job.body["run"]
+    if original is not None:
+        told |= {"status": Status.COMPLETED.value, "properties": {**told["properties"], **properties(original)}}
+        now, outputs = time.time(), original.body["run"].get("outputs", {})
+        run = {**run, "outputs": outputs, "origin": original.name, "started": now, "ended": now}
+    run = {**run, "revision": run["revision"] + 1}
+    return tx.put(job.id, job.type, {**job.body, "properties": told, "run": run}, parent=job.parent)
 
 
 async def keep(cloud: Cloud, workspace: ResourceId, word: str, job: Document) -> None:

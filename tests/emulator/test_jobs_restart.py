@@ -20,6 +20,7 @@ from azure.identity import EnvironmentCredential
 from emulator import Emulator
 from tests.conftest import Arm
 from tests.emulator.test_jobs import IMAGE, details, ended, log_of
+from tests.emulator.test_pipelines import children, pipeline, step
 
 
 def until(true: Callable[[], Any], seconds: float = 60) -> Any:
@@ -59,6 +60,13 @@ def test_jobs_after_the_end_of_their_emulator(tmp_path: Path, monkeypatch: pytes
         client, mark = workspace(azure), f"sleep 31{uuid.uuid4().int % 10000}"
         lost = submit(client, f"echo before; setsid {mark} & {mark}")
         waiting = submit(client, "echo went on")
+        made = {"o": {"type": "uri_folder"}}
+        after = step("true", {"i": "${{parent.jobs.first.outputs.o}}"})
+        cut = client.jobs.create_or_update(pipeline(tmp_path, {"first": step(f"{mark}", outputs=made), "after": after}))
+        first = step("touch ${{outputs.o}}/x", outputs=made, compute="azureml:one")
+        goes_on = client.jobs.create_or_update(pipeline(tmp_path, {"first": first, "after": after}))
+        until(lambda: children(client, cut)["first"].status == "Running")
+        until(lambda: children(client, goes_on)["first"].status == "Queued")
         until(lambda: log_of(client, lost) == "before\n" and len(running(mark)) >= 2)
         if dies == "killed":
             os.kill(found.pid, signal.SIGKILL)
@@ -73,6 +81,11 @@ def test_jobs_after_the_end_of_their_emulator(tmp_path: Path, monkeypatch: pytes
         assert error.code == "ServiceError" and "The emulator ended while the job was Running" in error.message
         until(lambda: log_of(client, lost) == "before\n")
         assert log_of(client, ended(client, waiting)) == "went on\n"
+        statuses = {name: one.status for name, one in children(client, ended(client, cut, "Failed")).items()}
+        assert statuses == {"first": "Failed", "after": "Canceled"}
+        assert "The emulator ended while the job was Running" in details(client, cut).error.error.message
+        statuses = {name: one.status for name, one in children(client, ended(client, goes_on)).items()}
+        assert statuses == {"first": "Completed", "after": "Completed"}
         until(lambda: not list((tmp_path / "home/runs").iterdir()))
     finally:
         azure.stop()

@@ -1,5 +1,6 @@
 """Pipeline jobs through ``MLClient``: YAML files and the ``dsl`` decorator, what runs, what is listed, what goes wrong."""
 
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,15 @@ from typing import Any
 import pytest
 import yaml
 from azure.ai.ml import Input, MLClient, Output, command, dsl, load_component, load_job
-from azure.ai.ml.entities import Environment, Job, PipelineJob, PipelineJobSettings, Workspace
+from azure.ai.ml.entities import AmlCompute, Environment, Job, PipelineJob, PipelineJobSettings, Workspace
 from azure.ai.ml.exceptions import JobException, PipelineChildJobError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import EnvironmentCredential
 from azure.storage.blob import BlobClient
 
 from emulator import Emulator
 from tests.conftest import Arm
-from tests.emulator.test_jobs import IMAGE, details, ended, log_of
+from tests.emulator.test_jobs import IMAGE, details, ended, log_of, until
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +112,19 @@ def test_a_step_that_fails_fails_the_pipeline(client: MLClient, tmp_path: Path) 
             },
         )
     )
+    writes_nothing = {
+        "first": step("true", outputs={"o": {"type": "uri_folder"}}),
+        "after": step("ls ${{inputs.i}}", {"i": "${{parent.jobs.first.outputs.o}}"}),
+    }
+    empty = client.jobs.create_or_update(pipeline(tmp_path, writes_nothing))
     with pytest.raises(JobException, match="Failed nodes: /bad.*status code 3.*oh no"):
         client.jobs.stream(str(job.name))
     steps = children(client, ended(client, job, "Failed"))
     assert {name: one.status for name, one in steps.items()} == {"bad": "Failed", "after": "Canceled"}
+    error = details(client, ended(client, empty, "Failed")).error.error.message
+    assert (
+        "Failed nodes: /after." in error and "the output 'o' of the step 'first', which wrote nothing there." in error
+    )
 
 
 def test_registered_components_nested_and_reused(client: MLClient, tmp_path: Path) -> None:
@@ -239,3 +250,102 @@ def test_what_changed_runs_again(client: MLClient, tmp_path: Path) -> None:
     assert run() == {"data": False, "code": True}
     (src / "a.txt").write_text("two")
     assert run() == {"data": True, "code": False}
+
+
+def test_a_failure_leaves_what_does_not_need_it(client: MLClient, tmp_path: Path) -> None:
+    """Continued or not; an optional input of a step that failed is left out; what opens and what closes a pipeline."""
+    made = {"o": {"type": "uri_folder"}}
+    sleeping = "for i in $(seq 600); do sleep 0.1; done"
+
+    def jobs(slow: str) -> dict[str, Any]:
+        takes = component(
+            client,
+            tmp_path,
+            f"takes_{uuid.uuid4().hex[:8]}",
+            inputs={"i": {"type": "uri_folder", "optional": True}},
+            command="echo got $[[${{inputs.i}}]]",
+        )
+        return {
+            "opens": step("date +%s.%N"),
+            "closes": step("date +%s.%N;"),
+            "bad": step("sleep 0.5; exit 1", outputs=made),
+            "other": step(slow),
+            "needs": step("true", {"i": "${{parent.jobs.bad.outputs.o}}"}, made),
+            "never": step("true", {"i": "${{parent.jobs.needs.outputs.o}}"}),
+            "can": {
+                "type": "command",
+                "component": f"azureml:{takes.name}:1",
+                "inputs": {"i": "${{parent.jobs.bad.outputs.o}}"},
+            },
+        }
+
+    stops = client.jobs.create_or_update(pipeline(tmp_path, jobs(sleeping)))
+    goes_on = {"continue_on_step_failure": True, "default_compute": "azureml:serverless"}
+    more = {"on_init": "opens", "on_finalize": "closes"}
+    goes = pipeline(tmp_path, jobs("true"), settings={**goes_on, "force_rerun": True})
+    for name, value in more.items():
+        setattr(goes.settings, name, value)
+    goes = client.jobs.create_or_update(goes)
+
+    steps = children(client, ended(client, stops, "Failed"))
+    told = {name: one.status for name, one in steps.items() if name not in ("opens", "closes")}
+    assert told.pop("bad") == "Failed" and set(told.values()) == {"Canceled"}
+    steps = children(client, ended(client, goes, "Failed"))
+    assert {name: one.status for name, one in steps.items()} == {
+        **{name: "Completed" for name in ("opens", "closes", "other", "can")},
+        **{"bad": "Failed", "needs": "Canceled", "never": "Canceled"},
+    }
+    assert log_of(client, steps["can"]) == "got\n"
+    assert float(log_of(client, steps["opens"])) < float(log_of(client, steps["closes"]))
+    assert "Failed nodes: /bad." in details(client, goes).error.error.message
+
+
+def test_independent_steps_run_at_once_and_a_node_runs_one(client: MLClient, tmp_path: Path) -> None:
+    client.compute.begin_create_or_update(AmlCompute(name="one", size="Standard_DS3_v2", max_instances=1)).result()
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    meet = f"touch {meeting}/%s; for i in $(seq 100); do test -e {meeting}/%s && exit 0; sleep 0.1; done; exit 1"
+    together = client.jobs.create_or_update(
+        pipeline(tmp_path, {"a": step(meet % ("a", "b")), "b": step(meet % ("b", "a"))})
+    )
+    alone = f"mkdir {meeting}/taken && sleep 0.3 && rmdir {meeting}/taken"
+    settings = {"default_compute": "azureml:one"}
+    apart = client.jobs.create_or_update(
+        pipeline(tmp_path, {name: step(f"{alone} # {name}") for name in "abcd"}, settings=settings)
+    )
+    ended(client, together)
+    ended(client, apart)
+
+
+def test_a_pipeline_that_is_canceled(client: MLClient, tmp_path: Path) -> None:
+    job = client.jobs.create_or_update(
+        pipeline(
+            tmp_path,
+            {
+                "runs": step("echo up; sleep 600", outputs={"o": {"type": "uri_folder"}}),
+                "waits": step("true", {"i": "${{parent.jobs.runs.outputs.o}}"}),
+            },
+        )
+    )
+    until(lambda: (runs := children(client, job).get("runs")) and runs.status == "Running")
+    assert children(client, job)["waits"].status == "NotStarted"
+    with pytest.raises(HttpResponseError, match="is Running. Cancel it"):
+        client.jobs.begin_delete(str(job.name)).result()
+    asked = time.monotonic()
+    client.jobs.begin_cancel(str(job.name)).result()
+    ended(client, job, "Canceled")
+    assert time.monotonic() - asked < 5
+    steps = children(client, job)
+    assert {one.status for one in steps.values()} == {"Canceled"}
+    client.jobs.begin_delete(str(job.name)).result()
+    with pytest.raises(ResourceNotFoundError):
+        client.jobs.get(str(steps["runs"].name))
+
+
+def test_a_step_that_is_canceled_fails_its_pipeline(client: MLClient, tmp_path: Path) -> None:
+    job = client.jobs.create_or_update(pipeline(tmp_path, {"one": step("sleep 600"), "two": step("sleep 601")}))
+    one = until(lambda: (one := children(client, job).get("one")) and one.status == "Running" and one)
+    client.jobs.begin_cancel(str(one.name)).result()
+    steps = children(client, ended(client, job, "Failed"))
+    assert {one.status for one in steps.values()} == {"Canceled"}
+    assert "Failed nodes: /one" in details(client, job).error.error.message
