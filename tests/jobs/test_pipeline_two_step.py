@@ -68,9 +68,9 @@ def done(work, steps):
     """What the four steps leave on the whole data set, one after the other; and what each printed."""
     said = {}
     for name, options in (
-        ("ingest", f"--input-data {IRIS} --data data --report report.json"),
+        ("ingest", f"--input-data {IRIS} --data data --report report"),
         ("split", "--data data --train train --test test"),
-        ("train", "--train train --test test --report report.json --model model --gate gate.json --git-commit c0ffee"),
+        ("train", "--train train --test test --report report --model model --gate gate --git-commit c0ffee"),
         ("predict", "--data test --model model --scores scores"),
     ):
         with contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -102,7 +102,7 @@ def read(file):
 
 def test_ingest_hands_on_what_it_was_given_and_reports_it(done, work):
     assert (work / "data" / IRIS.name).read_bytes() == IRIS.read_bytes()
-    report = read(work / "report.json")
+    report = read(work / "report" / "report.json")
     assert report["sha256"] == hashlib.sha256(IRIS.read_bytes()).hexdigest() and report["rows"] == 150
     assert report["problems"] == [] and report["classes"] == dict.fromkeys(CLASSES, 50)
     assert report["ranges"]["petal_width"] == {"minimum": 0.1, "maximum": 2.5}
@@ -126,12 +126,13 @@ def test_the_model_has_signature_and_example_and_is_registered_with_its_origin(d
     assert model.metadata.signature.inputs.input_names() == FEATURES
     assert len(model.predict(model.metadata.load_input_example(str(work / "model")))) == 5
 
-    gate = read(work / "gate.json")
+    gate = read(work / "gate" / "gate.json")
     assert gate["passed"] and gate["registered"] == {"name": "iris-classifier", "version": "1"} and not gate["before"]
     client = mlflow.MlflowClient()
     version = client.get_model_version("iris-classifier", "1")
     assert (
-        version.tags["git_commit"] == "c0ffee" and version.tags["data_sha256"] == read(work / "report.json")["sha256"]
+        version.tags["git_commit"] == "c0ffee"
+        and version.tags["data_sha256"] == read(work / "report" / "report.json")["sha256"]
     )
     assert float(version.tags["accuracy"]) == pytest.approx(gate["metrics"]["accuracy"], abs=1e-6)
     logged = client.get_run(version.run_id).data
@@ -147,7 +148,7 @@ def test_scores_metrics_and_pictures_agree_with_scikit_learns(done, work, steps)
     assert made[[*FEATURES, "species"]].equals(pandas.read_csv(work / "test" / "data.csv"))
     assert chances.sum(axis=1).between(1 - 1e-5, 1 + 1e-5).all()
     metrics = read(work / "scores" / "metrics.json")
-    assert metrics == pytest.approx(read(work / "gate.json")["metrics"])
+    assert metrics == pytest.approx(read(work / "gate" / "gate.json")["metrics"])
     even = chances.div(chances.sum(axis=1), axis=0)
     assert metrics == pytest.approx(
         {
@@ -214,10 +215,10 @@ def test_all_that_is_wrong_with_data_is_told_at_once(case, chunk, steps, tmp_pat
     source.write_bytes(content if isinstance(content, bytes) else content.encode())
     ingest = steps("ingest")
     monkeypatch.setattr(ingest.table, "CHUNK", chunk)
-    options = ["--data", str(tmp_path / "data"), "--report", str(tmp_path / "report.json")]
+    options = ["--data", str(tmp_path / "data"), "--report", str(tmp_path / "report")]
     with pytest.raises(ingest.step.Refused) as refused:
         ingest.main(["--input-data", str(source), *options])
-    problems = read(tmp_path / "report.json")["problems"]
+    problems = read(tmp_path / "report" / "report.json")["problems"]
     assert len(problems) == len(expected)
     for column, problem, rows, first in expected:
         (found,) = [one for one in problems if one["column"] == column and re.fullmatch(problem, one["problem"])]
@@ -230,11 +231,11 @@ def test_all_that_is_wrong_with_data_is_told_at_once(case, chunk, steps, tmp_pat
 def test_refused_data_ends_the_process_with_a_table_and_without_a_traceback(work):
     bad = work / "bad.csv"
     bad.write_text(f"{HEADER}\n{ROW}4.9,wide,99,1,rose\n")
-    finished = run(work, "ingest.py", "--input-data", bad, "--data", "none", "--report", "bad.json")
+    finished = run(work, "ingest.py", "--input-data", bad, "--data", "none", "--report", "bad")
     assert finished.returncode == 1 and "Traceback" not in finished.stderr
     assert re.search(r"^file +column +what is wrong +rows +first +there$", finished.stderr, re.MULTILINE)
     assert re.search(r"^bad\.csv +sepal_width +is not a number +1 +2 +wide$", finished.stderr, re.MULTILINE)
-    assert len(read(work / "bad.json")["problems"]) == 3 and not (work / "none").exists()
+    assert len(read(work / "bad" / "report.json")["problems"]) == 3 and not (work / "none").exists()
 
 
 def test_labels_are_optional_where_only_scores_are_wanted(steps, tmp_path):
@@ -245,9 +246,9 @@ def test_labels_are_optional_where_only_scores_are_wanted(steps, tmp_path):
         b"\xef\xbb\xbfid, " + ",".join(FEATURES).encode() + b"\r\n007,5,3,1,1\r\n\r\n008,5,3,1,1\r\n"
     )
     (source / "b.CSV").write_text(f"{HEADER}\n{ROW}5,3,1,1,\n")
-    options = ["--data", str(tmp_path / "data"), "--report", str(tmp_path / "report.json")]
+    options = ["--data", str(tmp_path / "data"), "--report", str(tmp_path / "report")]
     ingest.main(["--input-data", str(source), "--labels", "optional", *options])
-    report = read(tmp_path / "report.json")
+    report = read(tmp_path / "report" / "report.json")
     assert (report["rows"], report["classes"], report["ignored"]) == (4, {"setosa": 1}, ["id"])
     with pytest.raises(ingest.step.Refused, match="species +is missing"):
         ingest.main(["--input-data", str(source), *options])
@@ -296,10 +297,10 @@ def test_a_configuration_that_cannot_be_used_is_told_by_its_key(changes, words, 
 def train(work, steps, folder, *options, **changes):
     """What ``gate.json`` says after a training in this process."""
     given = {name: str(work / name) for name in ("train", "test")}
-    made = {"report": str(work / "report.json"), "model": str(folder / "model"), "gate": str(folder / "gate.json")}
+    made = {"report": str(work / "report"), "model": str(folder / "model"), "gate": str(folder / "gate")}
     arguments = [part for name, value in {**given, **made}.items() for part in (f"--{name}", value)]
     steps("train").main([*arguments, "--config", str(config(folder, **changes)), *options])
-    return read(folder / "gate.json")
+    return read(folder / "gate" / "gate.json")
 
 
 # The gate
@@ -367,12 +368,10 @@ def test_the_smoke_tests_can_be_met_and_are_broken_by_bad_scores(done, work, ste
     whole, some = (smoke.read(FOLDER / "smoke" / f"{name}.yml") for name in ("pipeline", "score"))
     assert (FOLDER / "smoke" / whole.inputs["input_data"]).resolve() == IRIS.resolve()
     assert whole.inputs["register"] is False and whole.scores.broken(scores.read(work / "scores" / "scores.csv")) == []
-    (tmp_path / "gate").mkdir()
-    shutil.copy(work / "gate.json", tmp_path / "gate")
-    assert smoke.Gate.read(tmp_path / "gate", whole.gate).passed
+    assert smoke.Gate.read(work / "gate", whole.gate).passed
 
     sample = FOLDER / "smoke" / some.inputs["input_data"]
-    options = ["--data", str(tmp_path / "data"), "--report", str(tmp_path / "report.json")]
+    options = ["--data", str(tmp_path / "data"), "--report", str(tmp_path / "report")]
     steps("ingest").main(["--input-data", str(sample), "--labels", "optional", *options])
     predict(steps, tmp_path / "data", work / "model", tmp_path / "scores")
     made = scores.read(tmp_path / "scores" / "scores.csv")
@@ -405,8 +404,7 @@ def test_the_steps_connect(file, tmp_path):
     assert read.models() == ([(model, "1")] if file.stem == "score" else [])
     for name in ("components", "job"):
         shutil.copytree(FOLDER / name, tmp_path / name)
-    wrong = file.read_text().replace("jobs.ingest.outputs.data", "jobs.ingest.outputs.report")
-    (tmp_path / file.name).write_text(wrong)
+    (tmp_path / file.name).write_text(file.read_text().replace("jobs.ingest.outputs.data", "inputs.input_data"))
     with pytest.raises(Mistake) as mistake:
         component.read(tmp_path / file.name, "digest", lambda kind, name, label: "1")
     assert any("takes a uri_folder, and is given a uri_file" in line for line in mistake.value.details)

@@ -1,6 +1,6 @@
 """Take the data in: check it against cfg/train_config.yaml, and hand it on unchanged, or say all that is wrong with it.
 
-    python ingest.py --input-data iris_dataset.csv --data work/data --report work/report.json
+    python ingest.py --input-data iris_dataset.csv --data work/data --report work/report
 
 The report is written in either case: rows, ranges, classes, the data's SHA-256, and the problems. With problems the exit code is 1
 and there is no data.
@@ -8,7 +8,6 @@ and there is no data.
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -19,7 +18,7 @@ def main(argv: list[str]) -> None:
     parser = step.parser(__file__, __doc__)
     parser.add_argument("--input-data", type=Path, required=True, help="a CSV file, or a folder of them")
     parser.add_argument("--data", type=Path, required=True, help="the folder to hand it on in")
-    parser.add_argument("--report", type=Path, required=True, help="the JSON file to report to")
+    parser.add_argument("--report", type=Path, required=True, help="the folder for report.json")
     parser.add_argument("--labels", choices=["required", "optional"], default="required", help="the target column")
     arguments = parser.parse_args(argv)
     settings = config.read(arguments.config)
@@ -29,8 +28,7 @@ def main(argv: list[str]) -> None:
     for file in files:
         check.add(file)
     report = check.report(files)
-    arguments.report.parent.mkdir(parents=True, exist_ok=True)
-    arguments.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    step.write_json(arguments.report / step.REPORT, report)
     if check.problems:
         found = "\n".join(schema.lines(check.problems))
         raise step.Refused(

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +68,7 @@ def _evaluate(evaluation: Evaluation, folder: Path) -> None:
     from utils import plots
 
     metrics = evaluation.metrics()
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    step.write_json(folder / "metrics.json", metrics)
     pictures = {"confusion_matrix.png": plots.confusion_matrix(evaluation)}
     if evaluation.roc():
         pictures["roc.png"] = plots.roc(evaluation)

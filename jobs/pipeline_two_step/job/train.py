@@ -1,11 +1,10 @@
 """Train the model of cfg/train_config.yaml, test it, and register it when it passes the gate.
 
-    python train.py --train work/train --test work/test --report work/report.json --model work/model \\
-        --gate work/gate.json
+    python train.py --train work/train --test work/test --report work/report --model work/model --gate work/gate
 
-The run in MLflow has parameters and metrics. ``--model`` is a model in MLflow's format, whether or not it passed; ``--gate`` is
-what was measured, what was asked for, and what was registered. A version has the metrics, the data's SHA-256 and the Git commit
-in its tags.
+The run in MLflow has parameters and metrics. ``--model`` is a model in MLflow's format, whether or not it passed; ``gate.json``
+has what was measured, what was asked for, and what was registered. A version has the metrics, the data's SHA-256 and the Git
+commit in its tags.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ def main(argv: list[str]) -> None:
     parser = step.parser(__file__, __doc__)
     parser.add_argument("--train", type=Path, required=True, help="the folder from split.py with the rows to train on")
     parser.add_argument("--test", type=Path, required=True, help="the folder from split.py with the rows to test on")
-    parser.add_argument("--report", type=Path, required=True, help="the file from ingest.py: it has the data's hash")
+    parser.add_argument("--report", type=Path, required=True, help="the folder from ingest.py with report.json")
     parser.add_argument("--model", type=Path, required=True, help="the folder for the model")
-    parser.add_argument("--gate", type=Path, required=True, help="the JSON file for what the gate says")
+    parser.add_argument("--gate", type=Path, required=True, help="the folder for gate.json")
     parser.add_argument("--register", type=step.boolean, default=True, help="false: measure and tell only (true)")
     parser.add_argument("--git-commit", help="of this code; what MLflow knows of the run by default")
     arguments = parser.parse_args(argv)
     settings = config.read(arguments.config)
-    report = json.loads(arguments.report.read_text("utf-8"))
+    report = json.loads((arguments.report / step.REPORT).read_text("utf-8"))
     train, test = _rows(arguments.train, settings), _rows(arguments.test, settings)
 
     # Only now: what cannot be used is told without waiting for seconds of imports.
@@ -79,8 +78,7 @@ def main(argv: list[str]) -> None:
         "registered": {"name": name, "version": made} if made else None,
         **facts,
     }
-    arguments.gate.parent.mkdir(parents=True, exist_ok=True)
-    arguments.gate.write_text(json.dumps(outcome, indent=2) + "\n", encoding="utf-8")
+    step.write_json(arguments.gate / "gate.json", outcome)
     for key, value in metrics.items():
         print(f"{key}: {value:.4f}")
     if reason:

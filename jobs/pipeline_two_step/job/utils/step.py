@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 CONFIG = Path(__file__).parents[1] / "cfg" / "train_config.yaml"
+REPORT = "report.json"  # what ingest.py found, in the folder of its report
 
 
 class Refused(Exception):
@@ -26,6 +29,11 @@ def boolean(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"{text} is neither true nor false")
     return text.lower() == "true"
+
+
+def write_json(file: Path, content: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def run(main: Callable[[list[str]], None]) -> None:
