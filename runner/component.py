@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING, Any
 from runner import graph, talk, yaml_file
 from runner.errors import Mistake
 
+from runner.rest import ARM, ARM_SCOPE
+
 if TYPE_CHECKING:
     from runner.workspace import Workspace
 
+VERSION = "2024-10-01"
 LENGTH = 12  # digits of a version: 48 bits of the hash
 LABEL = re.compile(r"azureml:([\w.-]+)@([\w.-]+)")
 SKIPPED = (
@@ -107,6 +110,13 @@ def find(workspace: Workspace, name: str, version: str) -> Any | None:
         return workspace.client.components.get(name, version)
     except ResourceNotFoundError:
         return None
+
+
+def spec(workspace: Workspace, id: str) -> Mapping[str, Any]:
+    """What is registered under an id, in the words of its YAML: ``inputs``, ``outputs``, ``jobs``."""
+    found = workspace.rest.get(f"{ARM}{id}", ARM_SCOPE, **{"api-version": VERSION})
+    content = (found.get("properties") or {}).get("componentSpec")
+    return content if isinstance(content, dict) else {}
 
 
 def register(workspace: Workspace, component: Component, environment: str) -> str:

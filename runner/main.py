@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("runner.commands.demo", "The whole main job on this machine, from nothing: no Azure account."),
     "experiment": ("runner.commands.experiment", "Run the ad hoc experiment on data in the datastore."),
     "pipeline": ("runner.commands.pipeline", "Run the training pipeline, its steps shown as they go."),
+    "publish": ("runner.commands.publish", "Publish a release behind the batch endpoint, tried before it serves."),
+    "rollback": ("runner.commands.rollback", "Make the release that served before serve again."),
+    "releases": ("runner.commands.releases", "List what was published, and which of it serves."),
+    "invoke": ("runner.commands.invoke", "Score data with the release that serves."),
     "validate": (
         "runner.commands.validate",
         "Compare the conda file, the registered environment and this interpreter.",

@@ -60,11 +60,12 @@ def environment(workspace: Workspace) -> str:
 
 def resolve(workspace: Workspace, kind: str, name: str, label: str) -> str:
     """The version that a label means now; raises ``Mistake`` when there is none."""
+    from azure.ai.ml.exceptions import ValidationException
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
         found = str(getattr(workspace.client, kind).get(name, label=label).version)
-    except ResourceNotFoundError:
+    except (ResourceNotFoundError, ValidationException):  # azure-ai-ml's own word for a label that nothing has
         workspace.check()
         hint = "aml pipeline trains and registers one" if kind == "models" else f"az ml {kind.rstrip('s')} list"
         raise Mistake(f"There is no '{name}@{label}' among the {kind} of the workspace.", next=hint) from None
@@ -86,25 +87,27 @@ def submit(workspace: Workspace, asked: Pipeline, *, force_rerun: bool = False) 
 
 
 def _load(workspace: Workspace, asked: Pipeline) -> Any:
-    from azure.ai.ml import Input, load_job
+    from azure.ai.ml import load_job
     from azure.ai.ml.exceptions import ValidationException
     from marshmallow.exceptions import ValidationError
 
     given = workspace.settings
-    changes = [
+    content = yaml_file.read(asked.folder.job)
+    written = content.get("inputs") or {}
+    changes: list[dict[str, Any]] = [
         {"experiment_name": given[settings.EXPERIMENT]},
         {"settings.default_compute": f"azureml:{given[settings.COMPUTE]}"},
     ]
+    for name, value in asked.values.items():
+        own = written[name] if isinstance(written.get(name), dict) else {}
+        data = {**own, "type": value.type, "path": value.given}
+        changes.append({f"inputs.{name}": data if value.is_data else value.given})
+    for name, declared in (asked.component.content.get("outputs") or {}).items():
+        if name not in (content.get("outputs") or {}):  # or nobody could fetch it by its name
+            changes.append({f"outputs.{name}": {key: declared[key] for key in ("type", "mode") if key in declared}})
     try:
-        job = load_job(asked.folder.job, params_override=changes)
+        return load_job(asked.folder.job, params_override=changes)
     except (ValidationError, ValidationException) as error:
         raise Mistake(
             f"'{asked.folder.job}' is not a job that Azure ML takes:", details=yaml_file.reasons(str(error))
         ) from None
-    for name, value in asked.values.items():
-        if value.is_data:
-            mode = getattr(getattr(job.inputs.get(name), "_data", None), "mode", None)
-            job.inputs[name] = Input(type=value.type, path=str(value.given), mode=mode)
-        else:
-            job.inputs[name] = value.given
-    return job

@@ -83,7 +83,8 @@ def _limit_reached(job: Any, outcome: Outcome) -> float | None:
 
 
 def outputs_of(job: Any) -> dict[str, str]:
-    """The outputs' addresses by name; what is in the run's own folder stands as ``artifacts``."""
-    named = {name: str(output.path) for name, output in (job.outputs or {}).items() if getattr(output, "path", None)}
-    artifacts = named.pop("default", JobPaths(job.name).artifacts)
+    """The outputs' addresses by name, ``""`` where Azure chose one; what is in the run's own folder stands as ``artifacts``."""
+    given = getattr(job, "outputs", None) or {}  # a step that is listed by its pipeline has none
+    named = {name: str(getattr(output, "path", None) or "") for name, output in given.items()}
+    artifacts = named.pop("default", "") or JobPaths(job.name).artifacts
     return {**named, "artifacts": artifacts}

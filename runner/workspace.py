@@ -43,6 +43,9 @@ class Workspace:
     def client(self) -> MLClient:
         from azure.ai.ml import MLClient
 
+        logging.getLogger("azure.ai.ml").setLevel(
+            logging.WARNING
+        )  # on import it begins to tell each thing that it fetches
         return MLClient(
             self.credential,
             self.settings[settings.SUBSCRIPTION],

@@ -1,0 +1,76 @@
+"""``aml publish``: a release behind the batch endpoint, tried before it serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from runner import config, experiment, settings, talk
+from runner.options import Command, with_settings
+from runner.paths import PIPELINE_TWO_STEP, JobFolder
+from runner.progress import Progress
+
+
+@click.command(cls=Command)
+@click.option(
+    "--component", "file", default="pipeline.yml", show_default=True, help="The component in the folder: score.yml"
+)
+@click.option("--job-folder", default=PIPELINE_TWO_STEP, show_default=True, help="The folder with the component.")
+@click.option(
+    "--manifest",
+    "manifest_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Publish exactly what this manifest names, as an earlier aml publish printed it.",
+)
+@click.option(
+    "--config-path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Compute and environment to make where there are none; cfg/config.yaml of the job's folder by default.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the configuration: compute.max_instances=2"
+)
+@click.option(
+    "--keep", default=2, show_default=True, type=click.IntRange(0), help="How many deployments that served before stay."
+)
+@click.option("--keep-failed", is_flag=True, help="Leave a deployment that failed its smoke test, to look at it.")
+@with_settings
+def command(
+    given: settings.Given,
+    file: str,
+    job_folder: str,
+    manifest_file: Path | None,
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    keep: int,
+    keep_failed: bool,
+) -> None:
+    """Publish a pipeline component: register, deploy, try, and only then let it serve. Prints the release's manifest.
+
+    What failed its try does not serve, and what was interrupted goes on with the same command.
+    """
+    found = settings.load(given, needs=(*experiment.NEEDS, settings.ENDPOINT))
+    folder = JobFolder.find(job_folder)
+    configuration = config.read(config_path or folder.config, overrides)
+    from runner import publishing, release
+
+    manifest = release.read(manifest_file) if manifest_file is not None else None
+    talk.say_target(found)
+
+    from runner.workspace import Workspace
+
+    workspace = Workspace(found)
+    with Progress() as progress:
+        progress.at("checking", 0)
+        plan = (
+            publishing.read(workspace, folder, configuration, file)
+            if manifest is None
+            else publishing.promote(workspace, folder, configuration, manifest)
+        )
+    made = publishing.publish(workspace, plan, keep=keep, keep_failed=keep_failed)
+    talk.show(made.text().rstrip())
+    talk.say("\ndone. what to type next:")
+    talk.say(f"  aml invoke --wait --input /FILE{found.flags}")
+    talk.say(f"  aml releases{found.flags}")
+    talk.say(f"  aml rollback{found.flags}")

@@ -1,0 +1,274 @@
+"""Publishing: a component behind an endpoint, tried before anybody is sent to it.
+
+Every stage finds what is there: interrupted anywhere, the same command goes on. What serves is changed by one request, after the
+new deployment was invoked by its name and its scores were checked; until then, and when anything fails, the old one serves.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import component, inputs, jobs, models, pipeline, release, resources, scores, settings, smoke, steps, talk
+from runner.component import Component
+from runner.config import Read
+from runner.datastore import Datastore
+from runner.endpoint import Endpoint
+from runner.errors import JobFailed, Mistake, RunnerError
+from runner.graph import Graph
+from runner.lease import Lease
+from runner.paths import JobFolder
+from runner.release import ComponentPart, EnvironmentPart, ModelPart, Release, SmokePart
+from runner.report import Report
+
+if TYPE_CHECKING:
+    from runner.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is published. ``written`` is ``None`` where it is registered already; ``promoted`` is the manifest that asks for it."""
+
+    part: ComponentPart
+    digest: str
+    models: tuple[ModelPart, ...]
+    rules: smoke.Rules
+    samples: Path
+    written: Component | None
+    config: Read
+    promoted: Release | None = None
+    commit: str | None = None
+    dirty: bool = False
+
+
+def read(workspace: Workspace, folder: JobFolder, config: Read, file: str) -> Plan:
+    """What this checkout would publish; everything is checked, nothing is changed."""
+    rules = smoke.read(folder.root / "smoke" / file)
+    found = pipeline.read_component(workspace, folder.root / file, config)
+    commit, dirty = release.commit(folder.root)
+    return Plan(
+        ComponentPart(name=found.name, version=found.version, file=file, pins=found.pins),
+        pipeline.digest(config),
+        tuple(models.look(workspace, *model) for model in found.models()),
+        rules,
+        folder.root / "smoke",
+        found,
+        config,
+        commit=commit,
+        dirty=dirty,
+    )
+
+
+def promote(workspace: Workspace, folder: JobFolder, config: Read, manifest: Release) -> Plan:
+    """Exactly what a manifest names: registered in this workspace already, or made of a checkout that has the same content."""
+    part = manifest.component
+    written = None
+    if component.find(workspace.check(), part.name, part.version) is None:
+        pins = part.pins
+
+        def pinned(kind: str, name: str, label: str) -> str:
+            reference = pins.get(f"azureml:{name}@{label}")
+            if reference is None:
+                raise _other(f"'{name}@{label}' is not in the manifest.", manifest)
+            return reference.rpartition(":")[2]
+
+        written = component.read(folder.root / part.file, pipeline.digest(config), pinned)
+        if (written.name, written.version) != (part.name, part.version):
+            raise _other(f"This checkout makes {written.name}:{written.version}.", manifest)
+    rules = smoke.read(folder.root / "smoke" / part.file)
+    digest = manifest.environment.digest
+    return Plan(
+        part, digest, manifest.models, rules, folder.root / "smoke", written, config, manifest,
+        manifest.commit, manifest.dirty,
+    )  # fmt: skip
+
+
+def publish(workspace: Workspace, plan: Plan, *, keep: int, keep_failed: bool) -> Release:
+    """Make the plan's component serve, and give the manifest; raises the first thing that speaks against it."""
+    endpoint = Endpoint(workspace)
+    store = Datastore.open(workspace, workspace.settings[settings.DATASTORE])
+    deployment = f"{release.PREFIX}{plan.part.version}"
+    with lease(store, endpoint, f"publishing {plan.part.version} to {endpoint.name}") as held:
+        id = _registered(workspace, plan)
+        endpoint.make()
+        history = endpoint.history()
+        made = release.of(store, endpoint.name, plan.part.version)
+        if history[:1] == [deployment] and made is not None:
+            talk.say(f"release {made.version} serves already: its content is unchanged")
+        else:
+            with _undone(endpoint, deployment, history, keep_failed):
+                endpoint.deploy(deployment, id, plan.part.version)
+                tried = _try(workspace, endpoint, store, plan, deployment, component.spec(workspace, id))
+            made = release.put(workspace, store, _release(workspace, endpoint, plan, tried))
+            held.check()
+            endpoint.switch(deployment, history)
+            talk.say(f"release {made.version} serves")
+        _tidy(endpoint, keep)
+    return made
+
+
+def rollback(workspace: Workspace, version: str | None) -> str:
+    """Make the release that served before the serving one serve again, or ``version``; its version."""
+    endpoint = Endpoint(workspace)
+    endpoint.require()
+    store = Datastore.open(workspace, workspace.settings[settings.DATASTORE])
+    with lease(store, endpoint, f"rolling {endpoint.name} back") as held:
+        history, there = endpoint.history(), endpoint.deployments()
+        kept = [name for name in history[1:] if name in there]
+        if version is None and not kept:
+            raise Mistake(
+                f"There is no release to go back to: '{history[0] if history else 'nothing'}' serves, and none that served "
+                "before it was kept.",
+                next=_again(workspace),
+            )
+        to = kept[0] if version is None else version if version in there else f"{release.PREFIX}{version}"
+        if to not in there:
+            known = [one.release for one in there.values() if one.release]
+            raise Mistake(
+                f"Release '{version}' has no deployment any more. There are those of: {', '.join(known) or 'none'}.",
+                next=_again(workspace),
+            )
+        if history[:1] != [to]:
+            held.check()
+            endpoint.switch(to, history[history.index(to) :] if to in history else history)
+    return to.removeprefix(release.PREFIX)
+
+
+def lease(store: Datastore, endpoint: Endpoint, what: str) -> Lease:
+    """Only one may change what an endpoint serves at a time (docs/adr/0011)."""
+    holder = os.environ.get("BUILD_REQUESTEDFOR") or getpass.getuser()
+    return Lease(store, f"{release.FOLDER}/{endpoint.name}/lease", what, holder.encode("ascii", "replace").decode())
+
+
+class _undone:
+    """A deployment that fails its try goes, unless it is to be kept, or has served before; and who serves is said."""
+
+    def __init__(self, endpoint: Endpoint, deployment: str, history: list[str], keep: bool) -> None:
+        self._endpoint, self._deployment, self._history, self._keep = endpoint, deployment, history, keep
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        from azure.core.exceptions import HttpResponseError
+
+        from runner import azure_errors
+
+        if not isinstance(error, JobFailed | HttpResponseError):
+            return
+        told: RunnerError = azure_errors.explain(error) if isinstance(error, HttpResponseError) else error
+        if not self._keep and self._deployment not in self._history:
+            if self._deployment in self._endpoint.deployments():
+                self._endpoint.remove(self._deployment)
+        serving = f"{self._history[0]} still serves." if self._history else "No release serves yet."
+        raise type(told)(f"Not published. {serving} {told.message}", details=told.details, next=told.next) from None
+
+
+def _registered(workspace: Workspace, plan: Plan) -> str:
+    """The component's id, with all that it needs in the workspace: environment, compute, models."""
+    if plan.promoted is not None:
+        for model in plan.models:
+            models.bring(workspace, model, plan.promoted.workspace)
+    if plan.written is None:
+        return str(component.find(workspace, plan.part.name, plan.part.version).id)  # type: ignore[union-attr]
+    resources.make(workspace, plan.config, resources.look(workspace, plan.config))
+    return component.register(workspace, plan.written, pipeline.environment(workspace))
+
+
+def _try(
+    workspace: Workspace, endpoint: Endpoint, store: Datastore, plan: Plan, deployment: str, spec: Mapping[str, Any]
+) -> SmokePart:
+    """Invoke the deployment by its name, wait, and check what it says; raises ``JobFailed``."""
+    given, sizes = dict(plan.rules.inputs), []
+    for name, value in plan.rules.inputs.items():
+        sample = plan.samples / str(value)
+        if isinstance(value, str) and sample.is_file():
+            where = f"{release.FOLDER}/{endpoint.name}/{plan.part.version}/{sample.name}"
+            given[name], _ = store.upload(sample, where, overwrite=True)
+            sizes.append(scores.count(sample))
+    values = inputs.place(workspace, inputs.read(given, spec.get("inputs") or {}))
+    job = endpoint.invoke(deployment, values, {})
+    talk.say(f"smoke test: job {job}")
+    with talk.going_on(job, workspace.settings):
+        outcome, runs = steps.follow(workspace, job, Graph.of(spec.get("jobs") or {}))
+    measured = steps.metrics(workspace, runs)
+    Report.of(workspace, job, outcome, measured).raise_for_status(workspace.settings.flags)
+    with tempfile.TemporaryDirectory() as folder:
+        fetch = _fetcher(workspace, job, Path(folder))
+        if plan.rules.gate is not None:
+            gate = smoke.Gate.read(fetch(plan.rules.gate), plan.rules.gate)
+            measured = dict(gate.metrics) or measured
+            if not gate.passed:
+                raise JobFailed(f"The model did not pass its gate: {gate.reason or 'no reason is given'}.")
+        wanted = plan.rules.scores
+        table = scores.read(scores.only(fetch(wanted.output), wanted.file, wanted.output))
+    broken = wanted.broken(table, sizes[0] if len(sizes) == 1 else None)
+    if broken:
+        raise JobFailed(
+            f"The scores are not what 'smoke/{plan.part.file}' asks for:",
+            details=broken,
+            next=f"aml jobs download {job} --output {wanted.output}{workspace.settings.flags}",
+        )
+    talk.say(f"smoke test: {len(table.rows)} rows, as they must be")
+    return SmokePart(
+        job=job,
+        rows=len(table.rows),
+        inputs={name: value.given for name, value in values.items()},
+        metrics=measured,
+    )
+
+
+def _fetcher(workspace: Workspace, job: str, folder: Path) -> Callable[[str], Path]:
+    def fetch(output: str) -> Path:
+        jobs.download(workspace, job, folder, output)
+        return folder / "named-outputs" / output
+
+    return fetch
+
+
+def _release(workspace: Workspace, endpoint: Endpoint, plan: Plan, tried: SmokePart) -> Release:
+    job = workspace.client.jobs.get(tried.job)
+    return Release(
+        endpoint=endpoint.name,
+        version=plan.part.version,
+        component=plan.part,
+        environment=EnvironmentPart(
+            name=workspace.settings[settings.ENVIRONMENT],
+            version=workspace.settings[settings.ENVIRONMENT_VERSION],
+            digest=plan.digest,
+        ),
+        models=plan.models,
+        smoke=tried,
+        commit=plan.commit,
+        dirty=plan.dirty,
+        who=getattr(job.creation_context, "created_by", None),
+        when=datetime.now(timezone.utc),
+        workspace=plan.promoted.workspace if plan.promoted else workspace.settings.workspace_id,
+    )
+
+
+def _tidy(endpoint: Endpoint, keep: int) -> None:
+    """Remove what was published and is neither serving nor one of the ``keep`` that served before."""
+    stay = endpoint.history()[: keep + 1]
+    for found in endpoint.deployments().values():
+        if found.release is not None and found.name not in stay:
+            talk.say(f"deployment {found.name}: removing it; the serving one and {keep} before it are kept")
+            endpoint.remove(found.name)
+
+
+def _other(said: str, manifest: Release) -> Mistake:
+    part = manifest.component
+    return Mistake(
+        f"The manifest is of {part.name}:{part.version}, which is not registered here. {said}",
+        next=f"git checkout {manifest.commit}" if manifest.commit else "publish from the checkout that it was made of",
+    )
+
+
+def _again(workspace: Workspace) -> str:
+    return f"aml releases VERSION{workspace.settings.flags} > release.json, then aml publish --manifest release.json"

@@ -1,0 +1,106 @@
+"""``aml pipeline`` on a small pipeline: its steps, its picture, what is registered, and what is refused before."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from runner import settings
+from tests.conftest import Arm
+from tests.runner.conftest import PIPELINE, Aml
+
+
+@pytest.fixture
+def flowers(aml: Aml, place: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "flowers.csv").write_text("id,length\n1,5.1\n2,4.9\n3,4.7\n")
+    assert aml("data", "upload", tmp_path / "flowers.csv", "/data/").code == 0
+
+
+def how(pipeline: Path, word: str) -> None:
+    (pipeline / "pipeline.yml").write_text(PIPELINE["pipeline.yml"].replace("how: well", f"how: {word}"))
+
+
+def test_the_steps_run_and_are_shown(
+    aml: Aml, place: dict[str, str], flowers: None, pipeline: Path, tmp_path: Path, arm: Arm
+) -> None:
+    picture = tmp_path / "graph.svg"
+    said = aml("pipeline", "--job-folder", pipeline, "--graph", picture, "--json")
+    assert said.code == 0, said.err
+    assert "step split · Completed" in said.err and "step predict · Completed" in said.err
+    assert [(step["step"], step["status"]) for step in said.json["steps"]] == [
+        ("split", "Completed"),
+        ("predict", "Completed"),
+    ]
+    assert picture.read_text().count("Completed") == 2 and ElementTree.parse(picture) is not None
+    name = said.json["name"]
+    steps = aml("jobs", "list", "--parent", name, "--json").json
+    assert {step["display_name"] for step in steps} == {"split", "predict"}
+    assert aml("jobs", "download", name, "--to", tmp_path / "out", "--output", "scores").code == 0
+    assert (tmp_path / "out/named-outputs/scores/scores.csv").read_text().splitlines()[1:] == [
+        "1,setosa",
+        "2,setosa",
+        "3,setosa",
+    ]
+    components = f"{settings.Settings(place, {}).workspace_id}/components"
+    versions = {name: len(arm.get(f"{components}/{name}/versions").json()["value"]) for name in ("trial_split",)}
+
+    how(pipeline, "badly")
+    failed = aml("pipeline", "--job-folder", pipeline, "--json")
+    assert failed.code == 3 and failed.json["status"] == "Failed", failed.err
+    assert "step predict: " in failed.err and "the rows are not good" in failed.err and "Traceback" not in failed.err
+    step = next(step["job"] for step in failed.json["steps"] if step["step"] == "predict")
+    assert f"aml jobs logs {step}" in failed.err
+    assert len(arm.get(f"{components}/trial_split/versions").json()["value"]) == versions["trial_split"] == 1
+
+
+def test_what_is_not_there_is_refused_before_anything_is_made(
+    aml: Aml, place: dict[str, str], flowers: None, pipeline: Path, arm: Arm
+) -> None:
+    def refused(*args: str) -> str:
+        said = aml("pipeline", "--job-folder", pipeline, *args)
+        assert said.code == 1 and said.out == "", said.err
+        return said.err
+
+    assert "There is '/data/flowers.csv': only the case differs" in refused("--input", "/data/Flowers.csv")
+    assert "is a folder; input 'data' is a uri_file" in refused("--input", "data=/data")
+    assert "There is no input 'dat'" in refused("--input", "dat=/data/flowers.csv")
+    (pipeline / "pipeline.yml").write_text(PIPELINE["pipeline.yml"].replace("outputs.rest", "outputs.test"))
+    assert "step 'split' has no output 'test'" in refused()
+    (pipeline / "pipeline.yml").write_text(
+        PIPELINE["pipeline.yml"].replace(
+            "how: well", "how: well, model: {type: mlflow_model, path: azureml:iris@latest}"
+        )
+    )
+    (pipeline / "components/predict.yml").write_text(
+        PIPELINE["components/predict.yml"].replace("inputs:", "inputs:\n  model: {type: mlflow_model}")
+    )
+    assert "There is no 'iris@latest' among the models" in refused()
+    workspace = settings.Settings(place, {}).workspace_id
+    for kind in ("computes", "jobs", "environments", "components"):
+        assert not arm.get(f"{workspace}/{kind}").json()["value"], kind
+
+
+def test_a_pipeline_goes_on_after_ctrl_c_and_is_cancelled(
+    aml: Aml, place: dict[str, str], flowers: None, pipeline: Path
+) -> None:
+    (pipeline / "code/predict.py").write_text("import time; print('waiting', flush=True); time.sleep(600)\n")
+    with aml.start("pipeline", "--job-folder", str(pipeline)) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith("step predict · Running"):
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130, "".join(lines) + rest
+    name = next(line.split()[1] for line in lines if line.startswith("job: "))
+    assert f"aml jobs logs --follow {name}" in rest and f"aml jobs cancel {name}" in rest
+    assert aml("jobs", "cancel", name).code == 0
+    assert {step["status"] for step in aml("jobs", "list", "--parent", name, "--json").json} == {
+        "Completed",
+        "Canceled",
+    }

@@ -1,0 +1,234 @@
+"""The whole story of a release, on one small pipeline: published, broken, rolled back, promoted; and its twins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.storage.blob import BlobLeaseClient
+
+from runner import publishing, release, settings
+from runner.endpoint import Endpoint
+from runner.lease import Lease
+from runner.settings import Settings
+from runner.workspace import Workspace
+from tests.conftest import Arm
+from tests.runner.conftest import PIPELINE, Aml, Said, put
+
+
+class Cut(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def flowers(aml: Aml, place: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "flowers.csv").write_text("id,length\n1,5.1\n2,4.9\n3,4.7\n")
+    assert aml("data", "upload", tmp_path / "flowers.csv", "/data/").code == 0
+
+
+@pytest.fixture
+def endpoint(place: dict[str, str]) -> Endpoint:
+    return Endpoint(Workspace(Settings(place, {})))
+
+
+@pytest.fixture(autouse=True)
+def name_of_its_own(place: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint's name is taken for the whole region."""
+    place[settings.ENDPOINT] = f"e-{place[settings.WORKSPACE].partition('-')[2]}"
+    put(monkeypatch, place)
+
+
+def how(pipeline: Path, word: str) -> None:
+    (pipeline / "pipeline.yml").write_text(PIPELINE["pipeline.yml"].replace("how: well", f"how: {word}"))
+
+
+def test_published_broken_rolled_back(
+    aml: Aml, place: dict[str, str], flowers: None, pipeline: Path, endpoint: Endpoint, arm: Arm, tmp_path: Path
+) -> None:
+    def publish(*args: str | Path) -> Said:
+        return aml("publish", "--job-folder", pipeline, *args)
+
+    missing = aml("invoke", "--input", "/data/flowers.csv")
+    assert missing.code == 1 and "There is no batch endpoint" in missing.err and "aml publish" in missing.err
+
+    first = publish()
+    assert first.code == 0, first.err
+    one = release.Release.model_validate_json(first.out)
+    assert endpoint.serving() == one.deployment and one.smoke.rows == 2
+    assert "smoke test: 2 rows, as they must be" in first.err and "step predict · Completed" in first.err
+    data = arm.get(f"{Settings(place, {}).workspace_id}/data/{one.endpoint}-release/versions/{one.version}").json()
+    assert data["properties"]["dataUri"].endswith(f"/paths/releases/{one.endpoint}/{one.version}.json")
+
+    again = publish()
+    assert again.code == 0 and json.loads(again.out) == json.loads(first.out) and "serves already" in again.err
+    versions = f"{Settings(place, {}).workspace_id}/components/trial_pipeline/versions"
+    assert len(arm.get(versions).json()["value"]) == 1
+
+    # Broken code, then scores that are not what they must be: the first release serves on, and it is said why.
+    for word, said in (("badly", "the rows are not good"), ("oddly", "column 'prediction' has 'rose'")):
+        how(pipeline, word)
+        broken = publish(*(["--keep-failed"] if word == "oddly" else []))
+        assert broken.code == 3 and said in broken.err and broken.out == "", broken.err
+        assert f"Not published. {one.deployment} still serves." in broken.err and "Traceback" not in broken.err
+        assert endpoint.serving() == one.deployment
+        assert len(endpoint.deployments()) == (2 if word == "oddly" else 1)
+
+    # A second release; what was kept of the failed one goes.
+    how(pipeline, "well, seed: 2")
+    second = publish("--keep", "1")
+    assert second.code == 0, second.err
+    two = release.Release.model_validate_json(second.out)
+    assert endpoint.history() == [two.deployment, one.deployment] and set(endpoint.deployments()) == set(
+        endpoint.history()
+    )
+    assert [one["state"] for one in aml("releases", "--json").json] == ["serves", "kept"]
+
+    scored = aml("invoke", "--wait", "--input", "/data/flowers.csv", "--output", "/scored", "--json")
+    assert scored.code == 0 and scored.json["deployment"] == two.deployment, scored.err
+    assert scored.json["scores"] == [{"id": str(number), "prediction": "setosa"} for number in (1, 2, 3)]
+    assert [entry["path"] for entry in aml("data", "list", "/scored", "--json").json] == ["/scored/scores.csv"]
+    by_name = aml("invoke", "--input", "/data/flowers.csv", "--deployment", one.deployment, "--json")
+    assert by_name.code == 0 and by_name.json["deployment"] == one.deployment
+    refused = aml("invoke", "--input", "/data/Flowers.csv")
+    assert refused.code == 1 and "only the case differs" in refused.err
+    assert "has no deployment" in aml("invoke", "--input", "/data/flowers.csv", "--deployment", "v-nothing").err
+
+    back = aml("rollback")
+    assert back.code == 0 and back.out.strip() == one.version and endpoint.serving() == one.deployment
+    nothing = aml("rollback")
+    assert nothing.code == 1 and "There is no release to go back to" in nothing.err
+    assert "Release 'nothing' has no deployment any more" in aml("rollback", "--to", "nothing").err
+    assert aml("rollback", "--to", two.version).code == 0 and endpoint.history()[:2] == [two.deployment, one.deployment]
+
+    # Two at once: the second is told, and nothing happens to the first.
+    store = publishing.Datastore.open(Workspace(Settings(place, {})), place[settings.DATASTORE])
+    with publishing.lease(store, endpoint, "publishing something else"):
+        told = publish()
+        assert told.code == 1 and "Something else is at work: publishing something else" in told.err
+        assert aml("rollback").code == 1 and endpoint.serving() == two.deployment
+
+    assert aml("releases", one.version).out == first.out
+    listed = aml("releases").out.splitlines()
+    assert len(listed) == 4 and "serves" in listed[2] and two.version in listed[2]
+
+
+STAGES = [
+    (publishing.component, "register"),
+    (Endpoint, "make"),
+    (Endpoint, "deploy"),
+    (publishing.steps, "follow"),
+    (publishing.release, "put"),
+    (Endpoint, "switch"),
+    (publishing, "_tidy"),
+]
+
+
+def test_interrupted_after_each_stage_it_goes_on(
+    aml: Aml, place: dict[str, str], pipeline: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt gets one stage further and is cut right after it; then one goes through, and there is one of everything."""
+
+    def cut_after(stage: Any) -> Any:
+        def cut(*args: Any, **kwargs: Any) -> Any:
+            stage(*args, **kwargs)
+            raise Cut
+
+        return cut
+
+    for where, name in STAGES:
+        with monkeypatch.context() as patch, pytest.raises(Cut):
+            patch.setattr(where, name, cut_after(getattr(where, name)))
+            aml("publish", "--job-folder", pipeline)
+    done = aml("publish", "--job-folder", pipeline)
+    assert done.code == 0, done.err
+    made = release.Release.model_validate_json(done.out)
+    assert endpoint.history() == [made.deployment] and list(endpoint.deployments()) == [made.deployment]
+    assert [one["state"] for one in aml("releases", "--json").json] == ["serves"]
+
+
+def test_promoted_as_it_is(
+    aml: Aml,
+    place: dict[str, str],
+    pipeline: Path,
+    endpoint: Endpoint,
+    arm: Arm,
+    group: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The manifest of one workspace, published in another: the same component, the same model, nothing by label."""
+    from azure.ai.ml.entities import Model
+
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "MLmodel").write_text("flavors: {}\n")
+    here = Workspace(Settings(place, {}))
+    here.client.models.create_or_update(
+        Model(name="flowers", version="3", type="mlflow_model", path=tmp_path / "weights", tags={"accuracy": "0.97"})
+    )
+    bound = "how: well, model: {type: mlflow_model, path: azureml:flowers@latest}"
+    (pipeline / "pipeline.yml").write_text(PIPELINE["pipeline.yml"].replace("how: well", bound))
+    (pipeline / "components/predict.yml").write_text(
+        PIPELINE["components/predict.yml"].replace("inputs:\n", "inputs:\n  model: {type: mlflow_model}\n")
+    )
+    manifest = tmp_path / "release.json"
+    said = aml("publish", "--job-folder", pipeline)
+    assert said.code == 0 and "flowers@latest is version 3" in said.err, said.err
+    manifest.write_text(said.out)
+    made = release.read(manifest)
+    assert made.models[0].tags == {"accuracy": "0.97"} and made.component.pins == {
+        "azureml:flowers@latest": "azureml:flowers:3"
+    }
+
+    # The production workspace: everything is new there but the storage account, whose containers are the workspace's own.
+    from tests.runner.conftest import made as make
+
+    original = arm.get(Settings(place, {}).workspace_id).json()
+    bound_to = {key: original["properties"][key] for key in ("storageAccount", "keyVault")}
+    name = f"prod-{place[settings.WORKSPACE][-8:]}"
+    make(
+        arm,
+        f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{name}",
+        {"identity": {"type": "SystemAssigned"}, "properties": bound_to},
+    )
+    prod = {**place, settings.WORKSPACE: name, settings.ENDPOINT: f"p-{name[-8:]}"}
+    put(monkeypatch, prod)
+
+    labelled = tmp_path / "labelled.json"
+    labelled.write_text(said.out.replace('"azureml:flowers:3"', '"azureml:flowers@latest"'))
+    refused = aml("publish", "--job-folder", pipeline, "--manifest", labelled)
+    assert refused.code == 1 and "names a label" in refused.err and "azureml:flowers@latest" in refused.err
+    code = (pipeline / "code/predict.py").read_text()
+    (pipeline / "code/predict.py").write_text(code + "# another\n")
+    other = aml("publish", "--job-folder", pipeline, "--manifest", manifest)
+    assert other.code == 1 and "This checkout makes trial_pipeline:" in other.err, other.err
+    (pipeline / "code/predict.py").write_text(code)
+
+    promoted = aml("publish", "--job-folder", pipeline, "--manifest", manifest)
+    assert promoted.code == 0 and "model flowers:3: copying it" in promoted.err, promoted.err
+    there = release.Release.model_validate_json(promoted.out)
+    assert (there.version, there.component, there.models) == (made.version, made.component, made.models)
+    assert there.endpoint == prod[settings.ENDPOINT] and there.workspace == made.workspace
+
+
+def test_a_manifest_that_is_none(aml: Aml, place: dict[str, str], pipeline: Path, tmp_path: Path) -> None:
+    (tmp_path / "release.json").write_text('{"endpoint": "x"}')
+    said = aml("publish", "--job-folder", pipeline, "--manifest", tmp_path / "release.json")
+    assert said.code == 1 and "is not a release's manifest" in said.err and "component: Field required" in said.err
+    assert "There is no manifest" in aml("publish", "--job-folder", pipeline, "--manifest", tmp_path / "none.json").err
+
+
+@pytest.fixture
+def lease(place: dict[str, str]) -> Iterator[Lease]:
+    store = publishing.Datastore.open(Workspace(Settings(place, {})), place[settings.DATASTORE])
+    with Lease(store, "releases/x/lease", "a test", "me") as held:
+        yield held
+
+
+def test_a_lease_that_was_lost_is_noticed(lease: Lease) -> None:
+    lease.check()
+    BlobLeaseClient(lease._blob).break_lease(0)
+    with pytest.raises(Exception, match="The lease for a test was lost"):
+        lease.check()
