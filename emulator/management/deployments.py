@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -20,10 +21,10 @@ from emulator.errors import AzureError, NotEmulated, bad_request, conflict, inva
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
 from emulator.management import arm, namespaces
+from emulator.management.expressions import invalid
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind, NameRule
 from emulator.management.plans import DEPLOYMENT, Plan, Resource
-from emulator.management.templates import invalid
 from emulator.routes import Route
 from emulator.store import Transaction
 
@@ -37,8 +38,31 @@ DEPTH = 5  # deployments within deployments
 STATUS = {200: "OK", 201: "Created", 202: "Accepted"}
 
 
+# What Resource Manager reads of a template beyond JSON: comments, texts of several lines, names without quotes.
+LENIENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|(?P<name>[A-Za-z_]\w*)(?=\s*:)', re.DOTALL)
+
+
+def _strict(found: re.Match[str]) -> str:
+    if found["name"]:
+        return f'"{found["name"]}"'
+    text = found[0]
+    return text.replace("\r", "\\r").replace("\n", "\\n") if text.startswith('"') else ""
+
+
+def _content(call: Call) -> dict[str, Any]:
+    """The body, which ``az`` makes of the template as it stands in its file, below the name ``template`` without quotes.
+
+    https://learn.microsoft.com/azure/azure-resource-manager/templates/syntax#comments-and-metadata
+    """
+    try:
+        return call.json()
+    except AzureError:
+        body = LENIENT.sub(_strict, call.body.decode("utf-8-sig", "replace"))
+        return replace(call, body=body.encode()).json()
+
+
 def _properties(call: Call) -> Mapping[str, Any]:
-    properties = call.json().get("properties")
+    properties = _content(call).get("properties")
     if not isinstance(properties, dict):
         raise invalid_content("The request content must have the JSON object 'properties'.", target="properties")
     if "templateLink" in properties or "parametersLink" in properties:
@@ -136,9 +160,10 @@ class Work:
             if not isinstance(output, dict):
                 raise invalid(f"The template output '{name}' must be a JSON object.")
             if self._plan.evaluator.value(output.get("condition", True)):
+                secret = str(output.get("type", "")).lower().startswith("secure")
                 self._outputs[name] = {
                     "type": output.get("type"),
-                    "value": self._plan.evaluator.value(output.get("value")),
+                    **({} if secret else {"value": self._plan.output(output)}),
                 }
 
     async def _write(self, resource: Resource) -> int:
@@ -205,7 +230,14 @@ class Work:
 
 
 KINDS = (
-    Kind(DEPLOYMENT, name=NAME, extension=True, put=put, verbs=frozenset({"GET", "HEAD", "PUT", "DELETE", "LIST"})),
+    Kind(
+        DEPLOYMENT,
+        name=NAME,
+        extension=True,
+        long=True,
+        put=put,
+        verbs=frozenset({"GET", "HEAD", "PUT", "DELETE", "LIST"}),
+    ),
 )
 AT = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Resources/deployments/{name}"
 OLD = "/subscriptions/{subscription}/resourceGroups/{group}/deployments/{name}"

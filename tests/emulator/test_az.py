@@ -89,6 +89,31 @@ def test_a_group_with_a_resource(az: Az, azure: Emulator) -> None:
     assert "ResourceGroupNotFound" in gone.stderr
 
 
+def test_a_template(az: Az, group: str, tmp_path: Path) -> None:
+    """az sends the file as it is, which need not be strict JSON."""
+    file, name = tmp_path / "main.json", group.rpartition("/")[2]
+    file.write_text("""{
+        // what Bicep writes, and what people add
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0", /* "resources": [], */
+        "parameters": {"table": {"type": "string"}},
+        "resources": [{
+            "type": "Microsoft.Network/routeTables", "apiVersion": "2024-05-01", "name": "[concat(parameters('table'),
+                '//x')]", "condition": false, "location": "westeurope"
+        }, {
+            "type": "Microsoft.Network/routeTables", "apiVersion": "2024-05-01", "name": "[parameters('table')]",
+            "location": "[resourceGroup().location]"
+        }],
+        "outputs": {"id": {"type": "string", "value": "[resourceId('Microsoft.Network/routeTables', 't1')]"}}
+    }""")
+    create = ("deployment", "group", "create", "-g", name, "-f", str(file), "-p")
+    made = said(az(*create, "table=t1"))["properties"]
+    assert made["provisioningState"] == "Succeeded"
+    assert [one["id"] for one in made["outputResources"]] == [made["outputs"]["id"]["value"]]
+    refused = az(*create, "table=a:b")
+    assert refused.returncode == 1 and "InvalidResourceName" in refused.stderr
+
+
 def test_blobs_by_signing_in(az: Az, group: str, arm: Any, tmp_path: Path) -> None:
     account = f"s{uuid.uuid4().hex[:12]}"
     body = {"location": "westeurope", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2"}

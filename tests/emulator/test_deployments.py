@@ -77,6 +77,9 @@ def test_resources_come_in_the_order_of_their_dependencies(arm: Any, at: str, gr
     ]
     old = at.replace("/providers/Microsoft.Resources", "")
     assert arm.get(f"{old}/operations", version="2020-06-01").json()["value"] == operations
+    gone = arm.delete(at)
+    assert gone.status_code == 202 and arm.get(gone.headers["Location"], version=None).status_code == 204
+    assert arm.get(at).status_code == 404
 
 
 def test_a_resource_that_is_refused_fails_the_deployment(arm: Any, at: str, group: str, account: str) -> None:
@@ -102,6 +105,83 @@ def test_a_deployment_within_a_deployment(arm: Any, at: str, group: str, account
     assert deploy(arm, at, template(inner), account=account).status_code == 201
     assert arm.get(at).json()["properties"]["provisioningState"] == "Succeeded"
     assert arm.get(f"{group}/providers/{STORAGE}/{account}").status_code == 200
+
+
+def test_loops_and_keys(arm: Any, at: str, group: str, account: str) -> None:
+    """As Bicep writes ``for``: of resources, of a property, of a variable and of an output."""
+    container = {
+        **CONTAINER,
+        "copy": {"name": "containers", "count": "[length(variables('names'))]"},
+        "name": "[format('{0}/default/{1}', parameters('account'), variables('names')[copyIndex()])]",
+    }
+    table = {
+        "type": "Microsoft.Network/routeTables",
+        "apiVersion": "2024-05-01",
+        "name": "after",
+        "location": "[resourceGroup().location]",
+        "dependsOn": ["containers"],
+        "properties": {
+            "copy": [{"name": "routes", "count": 2, "input": {"name": "[format('r{0}', copyIndex('routes', 1))]"}}],
+            "blob": "[format('https://{0}.blob.{1}', parameters('account'), environment().suffixes.storage)]",
+        },
+    }
+    key = f"[listKeys(resourceId('{STORAGE}', parameters('account')), '2024-01-01').keys[0].value]"
+    outputs = {
+        "key": {"type": "string", "value": key},
+        "secret": {"type": "securestring", "value": key},
+        "all": {"type": "array", "copy": {"count": 2, "input": "[concat(variables('names')[copyIndex()], '!')]"}},
+    }
+    variables = {"copy": [{"name": "names", "count": 3, "input": "[concat('c-', copyIndex('names'))]"}]}
+    content = template(table, container, ACCOUNT, variables=variables, outputs=outputs)
+    assert deploy(arm, at, content, account=account).status_code == 201
+    found = arm.get(at).json()["properties"]
+    assert found["provisioningState"] == "Succeeded", found
+    assert found["outputs"]["all"]["value"] == ["c-0!", "c-1!"]
+    keys = arm.post(f"{group}/providers/{STORAGE}/{account}/listKeys").json()["keys"]
+    assert found["outputs"]["key"]["value"] == keys[0]["value"] and found["outputs"]["secret"] == {
+        "type": "securestring"
+    }
+    made = [one["properties"]["targetResource"]["resourceName"] for one in arm.get(f"{at}/operations").json()["value"]]
+    assert made == [account, *(f"{account}/default/c-{number}" for number in range(3)), "after"]
+    properties = arm.get(f"{group}/providers/Microsoft.Network/routeTables/after").json()["properties"]
+    assert properties["routes"] == [{"name": "r1"}, {"name": "r2"}] and "copy" not in properties
+    assert properties["blob"] == f"https://{account}.blob.core.windows.net"
+    for count in (-1, "[copyIndex()]", 801):
+        wrong = deploy(arm, at, template({**ACCOUNT, "copy": {"name": "c", "count": count}}), account=account)
+        assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "InvalidTemplate")
+
+
+def test_symbolic_names(arm: Any, at: str, group: str, account: str) -> None:
+    """As Bicep writes a template with types of its own or what exists already: ``languageVersion`` 2.0."""
+    content = {
+        **template(),
+        "languageVersion": "2.0",
+        "definitions": {"tier": {"type": "string", "allowedValues": ["Standard_LRS"]}},
+        "parameters": {"account": {"type": "string", "nullable": True}, "sku": {"$ref": "#/definitions/tier"}},
+        "resources": {
+            "box": {**CONTAINER, "name": f"{account}/default/data", "dependsOn": ["store", "there"]},
+            "store": {**ACCOUNT, "name": account},
+            "there": {"existing": True, "type": STORAGE, "apiVersion": "2024-01-01", "name": f"{account}x"},
+        },
+        "outputs": {
+            "endpoint": {"type": "string", "value": "[reference('store').primaryEndpoints.blob]"},
+            "id": {"type": "string", "value": "[resourceInfo('store').id]"},
+            "old": {"type": "string", "value": "[reference('there', '2024-01-01', 'full').kind]"},
+        },
+    }
+    existing = {"location": "westeurope", "kind": "Storage", "sku": {"name": "Standard_LRS"}}
+    assert arm.put(f"{group}/providers/{STORAGE}/{account}x", existing).status_code == 200
+    assert deploy(arm, at, content, sku="Standard_LRS").status_code == 201
+    found = arm.get(at).json()["properties"]
+    assert found["provisioningState"] == "Succeeded", found
+    assert {name: output["value"] for name, output in found["outputs"].items()} == {
+        "endpoint": f"https://{account}.blob.core.windows.net/",
+        "id": f"{group}/providers/{STORAGE}/{account}",
+        "old": "Storage",
+    }
+    assert len(found["outputResources"]) == 2, "What exists is not deployed."
+    refused = deploy(arm, at, content, sku="Standard_ZRS")
+    assert refused.status_code == 400 and "Standard_ZRS" in refused.text
 
 
 @pytest.mark.parametrize(
@@ -133,7 +213,7 @@ def test_a_template_that_is_wrong(arm: Any, at: str, content: Any, parameters: A
 
 @pytest.mark.parametrize(
     ("content", "mode"),
-    [(template({**ACCOUNT, "copy": {"name": "c", "count": 2}}), "Incremental"), (template(ACCOUNT), "Complete")],
+    [(template(ACCOUNT, functions=[{"namespace": "own"}]), "Incremental"), (template(ACCOUNT), "Complete")],
 )
 def test_what_is_not_emulated_says_so(arm: Any, at: str, content: Any, mode: str) -> None:
     assert deploy(arm, at, content, mode, account="abc").status_code == 501

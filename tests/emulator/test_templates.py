@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from emulator.errors import AzureError
-from emulator.management.templates import Evaluator, parse
+from emulator.management.expressions import parse
+from emulator.management.templates import Evaluator
 
 EVALUATOR = Evaluator(
     {"name": "Iris", "list": ["a", "b"], "object": {"Key": 1}},
@@ -33,6 +34,15 @@ VALUES: dict[str, Any] = {
     "[guid('x')]": "51c0fe04-91fa-5688-abb4-481ca7437854",
     "[length(uniqueString('a', 'b'))]": 13,
     "[add(mul(2, 3), -1)]": 5,
+    "[base64ToString(base64('é'))]": "é",
+    "[union(intersection(createArray(1, 2), createArray(2)), flatten(createArray(createArray(3))))]": [2, 3],
+    "[items(parameters('object'))]": [{"key": "Key", "value": 1}],
+    "[tryGet(parameters('object'), 'key')]": 1,
+    "[tryGet(parameters('object'), 'none', 'a')]": None,
+    "[range(2, 2)]": [2, 3],
+    "[concat(indexOf('aB', 'b'), lastIndexOf('aa', 'a'), indexOf(parameters('list'), 'c'))]": "11-1",
+    "[uri('https://a.b/c/', uriComponent('d e'))]": "https://a.b/c/d%20e",
+    "[padLeft(7, 3, '0')]": "007",
 }
 
 
@@ -57,6 +67,8 @@ def test_values_inside_objects_and_lists() -> None:
         "[parameters('list')[2]]",
         "[int('x')]",
         "[div(1, 0)]",
+        "[copyIndex()]",
+        "[base64ToString('a')]",
         "[mul('a', 1000000000)]",
         "[" + "not(" * 100 + "true()" + ")" * 100 + "]",
     ],
@@ -69,5 +81,5 @@ def test_what_is_wrong_is_an_invalid_template(text: str) -> None:
 
 def test_a_function_that_is_not_emulated_is_named() -> None:
     with pytest.raises(AzureError) as caught:
-        EVALUATOR.tree(parse("[copyIndex()]"))
-    assert caught.value.status == 501 and "copyIndex" in caught.value.message
+        EVALUATOR.tree(parse("[pickZones()]"))
+    assert caught.value.status == 501 and "pickZones" in caught.value.message
