@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from emulator.home import Home
 from emulator.identity.tenant import Identity
+from emulator.jobs.jobs import Jobs
 from emulator.management.kinds import Kinds
 from emulator.management.operations import Operations
+from emulator.mlflow.tracking import Tracking
+from emulator.storage.blobs import Blobs
 from emulator.store import Store
 
 if TYPE_CHECKING:
@@ -24,11 +27,6 @@ class Cloud:
     """``port`` is the gateway's, known once it listens."""
 
     def __init__(self, home: Home, store: Store, identity: Identity, authority: Authority, kinds: Kinds) -> None:
-        # Here, because what these rooms' routes are made of needs this module.
-        from emulator.jobs.jobs import Jobs
-        from emulator.mlflow.tracking import Tracking
-        from emulator.storage.blobs import Blobs
-
         self.home = home
         self.store = store
         self.identity = identity

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from emulator.gateway.hosts import CONTROLS as CONTROLS
 from emulator.gateway.hosts import matches
 from emulator.http import Handler
 
@@ -25,7 +26,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-CONTROLS = "_emulator"  # in place of a host: requests to the gateway's own port
 BODY_LIMIT = 4 * 1024 * 1024  # bytes: Resource Manager's own limit for a request
 
 # In the order in which they are tried. A room is a module; its parts are found by their names in it.

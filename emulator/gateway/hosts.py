@@ -16,6 +16,8 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+CONTROLS = "_emulator"  # in place of a host: requests to the gateway's own port
+
 LOGIN_HOSTS = (
     "login.microsoftonline.com",
     "login.microsoft.com",

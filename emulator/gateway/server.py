@@ -20,8 +20,7 @@ from uvicorn.server import ServerState
 
 from emulator.gateway import heads
 from emulator.gateway.ca import Authority
-from emulator.gateway.hosts import Emulated, PassThrough, Refused, upstream_for
-from emulator.routes import CONTROLS
+from emulator.gateway.hosts import CONTROLS, Emulated, PassThrough, Refused, upstream_for
 
 logger = logging.getLogger("emulator")
 

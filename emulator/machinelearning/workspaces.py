@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import NotEmulated, bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
 from emulator.machinelearning import checks, datastores, names
-from emulator.management import arm
+from emulator.management import arm, identities
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind
-from emulator.providers import managed_identities
 from emulator.store import Document, Transaction
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
         "tags": body["tags"],
         "kind": "Default",
         "sku": checks.mapping(body, "sku") or {"name": "Basic", "tier": "Basic"},
-        "identity": body.get("identity") or managed_identities.assign(call, {"type": "SystemAssigned"}, old),
+        "identity": body.get("identity") or identities.assign(call, {"type": "SystemAssigned"}, old),
         "properties": properties,
         "run": old.body["run"] if old else {"notebookKeys": [secrets.token_hex(32), secrets.token_hex(32)]},
     }

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import AzureError, NotEmulated, bad_request, conflict, group_not_found, invalid_content, not_found
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
-from emulator.management import locks, namespaces
+from emulator.management import identities, locks, namespaces
 from emulator.management.envelope import number, page, render, system_data, timestamp
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind, NameRule
 from emulator.management.operations import Operation
 from emulator.management.tags import check as check_tags
-from emulator.providers import managed_identities
 from emulator.routes import Route
 from emulator.store import Document, Reader, Transaction
 
@@ -211,7 +210,7 @@ async def _checked(
         body["location"] = _location(call, kind, id, body, old)
         body["tags"] = body.get("tags") or {}
     if body.get("identity"):
-        body["identity"] = managed_identities.assign(call, body["identity"], old)
+        body["identity"] = identities.assign(call, body["identity"], old)
     if kind.check is not None:
         body = await kind.check(call, id, body, old)
     return body

@@ -12,6 +12,7 @@ from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
 from emulator.management import arm, locks, namespaces, tags
 from emulator.management.kinds import Kind, NameRule
+from emulator.management.resources import filtered
 from emulator.routes import Route
 from emulator.store import Document, Transaction
 
@@ -99,8 +100,6 @@ async def head(call: Call) -> Reply:
 async def list_groups(call: Call) -> Reply:
     namespaces.check_subscription(call.cloud, call.params["subscription"])
     namespaces.check_version(call, "Microsoft.Resources", "resourceGroups")
-    from emulator.management.resources import filtered
-
     return arm.page(call, filtered(call, call.cloud.store.children(_subscription(call), arm.GROUP_TYPE)), render)
 
 

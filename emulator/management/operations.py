@@ -11,12 +11,12 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import AzureError, not_found
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
+from emulator.management.envelope import render, timestamp
 from emulator.routes import Route
 from emulator.store import Document, Transaction
 
@@ -124,10 +124,10 @@ async def status(call: Call) -> Reply:
         "id": call.path,
         "name": document.name,
         "status": document.body["status"],
-        "startTime": _time(document.created),
+        "startTime": timestamp(document.created),
     }
     if body["status"] != "InProgress":
-        body["endTime"] = _time(document.changed)
+        body["endTime"] = timestamp(document.changed)
         body["percentComplete"] = 100.0
     if document.body["error"]:
         body["error"] = document.body["error"]
@@ -146,13 +146,7 @@ async def result(call: Call) -> Reply:
     target = call.cloud.store.get(document.body["target"])
     if target is None:
         return Reply(204)
-    from emulator.management.arm import render
-
     return Reply(body=render(call.cloud, target))
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 _AT = "/subscriptions/{subscription}"

@@ -6,10 +6,9 @@ Assignments are kept and listed; what a caller may do is not decided by them yet
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator import bodies
-from emulator.cloud import Cloud
 from emulator.errors import NotEmulated, bad_request, conflict
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
@@ -20,6 +19,9 @@ from emulator.management.kinds import GUID_NAME
 from emulator.providers.roles import ROLES
 from emulator.routes import Route
 from emulator.store import Document
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
 
 ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 DEFINITION = "Microsoft.Authorization/roleDefinitions"

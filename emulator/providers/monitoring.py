@@ -9,15 +9,17 @@ from __future__ import annotations
 import base64
 import secrets
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator import bodies
-from emulator.cloud import Cloud
 from emulator.http import Call, Reply
 from emulator.management import arm
 from emulator.management.arm import Kind, NameRule
 from emulator.management.ids import ResourceId
 from emulator.store import Document
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
 
 LOG_NAME = NameRule(
     r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",

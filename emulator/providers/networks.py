@@ -6,15 +6,17 @@ https://learn.microsoft.com/rest/api/virtualnetwork, https://learn.microsoft.com
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator import bodies
-from emulator.cloud import Cloud
 from emulator.errors import bad_request
 from emulator.http import Call
 from emulator.management.arm import Kind, NameRule
 from emulator.management.ids import ResourceId
 from emulator.store import Document, Transaction
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
 
 NETWORK = "Microsoft.Network/virtualNetworks"
 NAME = NameRule(

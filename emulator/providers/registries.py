@@ -6,10 +6,9 @@ No image is pushed or pulled here: ``*.azurecr.io`` is refused by the gateway.
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator import bodies
-from emulator.cloud import Cloud
 from emulator.errors import bad_request
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
@@ -18,6 +17,9 @@ from emulator.management.arm import Kind, NameRule
 from emulator.management.ids import ResourceId
 from emulator.routes import Route
 from emulator.store import Document
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
 
 TYPE = "Microsoft.ContainerRegistry/registries"
 NAME = NameRule(

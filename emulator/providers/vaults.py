@@ -5,15 +5,17 @@ Their secrets, keys and certificates (``*.vault.azure.net``) are not emulated ye
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator import bodies
-from emulator.cloud import Cloud
 from emulator.http import Call
 from emulator.management import names
 from emulator.management.arm import Kind, NameRule
 from emulator.management.ids import ResourceId
 from emulator.store import Document
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
 
 NAME = NameRule(
     r"(?!.*--)[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]",

@@ -7,10 +7,9 @@ is listed is what the data plane has.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator import bodies
-from emulator.cloud import Cloud
 from emulator.errors import AzureError, NotEmulated, bad_request, not_found
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
@@ -19,6 +18,9 @@ from emulator.management.arm import Kind, NameRule
 from emulator.management.ids import ResourceId
 from emulator.routes import Route
 from emulator.store import Document, Transaction
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
 
 ACCOUNT = "Microsoft.Storage/storageAccounts"
 SERVICE = f"{ACCOUNT}/blobServices"
