@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
+Framework = Callable[
+    [int, int, int, int], dict[str, str]
+]  # rank, ranks in all and on each node, port -> a rank's variables
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ def ranks(nodes: int, distribution: Mapping[str, Any] | None) -> list[Rank]:
             nodes, distribution.get("workerCount") or nodes, distribution.get("parameterServerCount") or 0
         )
     each = distribution.get("processCountPerInstance") or 1
-    return pytorch(nodes, each) if kind == "PyTorch" else mpi(nodes, each)
+    return launched(nodes, each, pytorch if kind == "PyTorch" else mpi)
 
 
 def single(nodes: int) -> list[Rank]:
@@ -48,47 +51,41 @@ def single(nodes: int) -> list[Rank]:
     return [Rank(node, log(node, nodes), node_variables(node, nodes, port)) for node in range(nodes)]
 
 
-def pytorch(nodes: int, each: int) -> list[Rank]:
+def launched(nodes: int, each: int, framework: Framework) -> list[Rank]:
+    """``each`` processes on every node, counted through."""
     (port,) = free_ports(1)
     world = nodes * each
     return [
         Rank(
             rank // each,
             log(rank, world),
-            {
-                **node_variables(rank // each, nodes, port),
-                "MASTER_ADDR": LOOPBACK,
-                "MASTER_PORT": str(port),
-                "WORLD_SIZE": str(world),
-                "NODE_RANK": str(rank // each),
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank % each),
-                "LOCAL_WORLD_SIZE": str(each),
-            },
+            {**node_variables(rank // each, nodes, port), **framework(rank, world, each, port)},
         )
         for rank in range(world)
     ]
 
 
-def mpi(nodes: int, each: int) -> list[Rank]:
-    (port,) = free_ports(1)
-    world = nodes * each
-    return [
-        Rank(
-            rank // each,
-            log(rank, world),
-            {
-                **node_variables(rank // each, nodes, port),
-                "OMPI_COMM_WORLD_RANK": str(rank),
-                "OMPI_COMM_WORLD_SIZE": str(world),
-                "OMPI_COMM_WORLD_LOCAL_RANK": str(rank % each),
-                "OMPI_COMM_WORLD_LOCAL_SIZE": str(each),
-                "OMPI_COMM_WORLD_NODE_RANK": str(rank % each),
-                "OMPI_UNIVERSE_SIZE": str(world),
-            },
-        )
-        for rank in range(world)
-    ]
+def pytorch(rank: int, world: int, each: int, port: int) -> dict[str, str]:
+    return {
+        "MASTER_ADDR": LOOPBACK,
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(world),
+        "NODE_RANK": str(rank // each),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank % each),
+        "LOCAL_WORLD_SIZE": str(each),
+    }
+
+
+def mpi(rank: int, world: int, each: int, port: int) -> dict[str, str]:
+    return {
+        "OMPI_COMM_WORLD_RANK": str(rank),
+        "OMPI_COMM_WORLD_SIZE": str(world),
+        "OMPI_COMM_WORLD_LOCAL_RANK": str(rank % each),
+        "OMPI_COMM_WORLD_LOCAL_SIZE": str(each),
+        "OMPI_COMM_WORLD_NODE_RANK": str(rank % each),
+        "OMPI_UNIVERSE_SIZE": str(world),
+    }
 
 
 def tensorflow(nodes: int, workers: int, servers: int) -> list[Rank]:

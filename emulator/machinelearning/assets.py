@@ -358,17 +358,3 @@ async def register(
                 continue  # somebody else took the number meanwhile
             raise
         return arm.get(call, id)
-
-
-def long_id(workspace: Document, plural: str, name: str, version: str) -> str:
-    """``azureml://locations/…/workspaces/<guid>/…``: how run history and the data plane name an asset."""
-    return (
-        f"azureml://locations/{workspace.body['location']}/workspaces/{workspace.body['properties']['workspaceId']}"
-        f"/{plural}/{name}/versions/{version}"
-    )
-
-
-def summary(document: Document) -> Mapping[str, Any]:
-    """An asset's properties, for those who resolved it."""
-    properties: Mapping[str, Any] = document.body["properties"]
-    return properties

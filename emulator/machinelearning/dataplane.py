@@ -5,6 +5,8 @@ azure/ai/ml/operations/_dataset_dataplane_operations.py and _model_dataplane_ope
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from emulator.errors import AzureError, NotEmulated, invalid_content
 from emulator.http import Call, Reply
 from emulator.machinelearning import assets
@@ -24,25 +26,23 @@ def _references(call: Call) -> list[str]:
 
 
 async def data_uris(call: Call) -> Reply:
-    """``{"values": [id…]}`` -> ``{"values": {id: {"uri", "type"}}}``; an id that is not there is left out."""
-    workspace, found = _workspace(call), {}
-    for reference in _references(call):
-        try:
-            properties = assets.summary(assets.resolve(call.cloud, workspace, reference, "data"))
-        except AzureError:
-            continue
-        found[reference] = {"uri": properties["dataUri"], "type": properties["dataType"]}
-    return Reply(body={"values": found})
+    return _told(call, "data", {"uri": "dataUri", "type": "dataType"})
 
 
 async def model_uris(call: Call) -> Reply:
+    return _told(call, "models", {"path": "modelUri", "type": "modelType"})
+
+
+def _told(call: Call, kind: str, names: Mapping[str, str]) -> Reply:
+    """``{"values": [id…]}`` -> ``{"values": {id: {…}}}``, some of an asset's properties under other names; an id that is not there
+    is left out."""
     workspace, found = _workspace(call), {}
     for reference in _references(call):
         try:
-            properties = assets.summary(assets.resolve(call.cloud, workspace, reference, "models"))
+            properties = assets.resolve(call.cloud, workspace, reference, kind).body["properties"]
         except AzureError:
             continue
-        found[reference] = {"path": properties["modelUri"], "type": properties["modelType"]}
+        found[reference] = {name: properties[own] for name, own in names.items()}
     return Reply(body={"values": found})
 
 

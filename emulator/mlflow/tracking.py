@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.errors import AzureError, NotEmulated, not_found
 from emulator.history import artifactservice
+from emulator.history.artifactservice import has_plugin, workspace_of
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM, MACHINE_LEARNING
 from emulator.management.ids import ResourceId
@@ -114,13 +115,13 @@ class Tracking:
     async def _history(self, workspace: ResourceId, run_id: str, name: str) -> list[dict[str, Any]]:
         query = {"run_ids": run_id, "metric_key": name, "max_results": str(POINTS)}
         path = "/ajax-api/2.0/mlflow/metrics/get-history-bulk-interval"
-        answer = await self._server.ask(self.place(workspace), "GET", path, query=query)
+        answer = await self.relay(workspace, "GET", path, query=query)
         points = answer.json.get("metrics", ())
         return [{key: point.get(key, 0) for key in ("step", "timestamp", "value")} for point in points]
 
     async def ask(self, workspace: ResourceId, method: str, call: str, **options: Any) -> Answer:
         """MLflow's answer to ``call`` (``runs/get``); ``options`` are those of ``Server.ask``."""
-        return await self._server.ask(self.place(workspace), method, f"/api/2.0/mlflow/{call}", **options)
+        return await self.relay(workspace, method, f"/api/2.0/mlflow/{call}", **options)
 
     async def relay(self, workspace: ResourceId, method: str, path: str, **options: Any) -> Answer:
         return await self._server.ask(self.place(workspace), method, path, **options)
@@ -153,7 +154,7 @@ class Tracking:
 
 async def serve(call: Call) -> Reply:
     """MLflow's REST API, relayed but for its model registry; what is said of artifacts has the form that this client reads."""
-    workspace = _workspace(call)
+    workspace = workspace_of(call)
     version, _, rest = call.params["rest"].partition("/")
     service, _, operation = rest.removeprefix("preview/").partition("/")
     part = operation.partition("/")[0]
@@ -173,7 +174,7 @@ async def serve(call: Call) -> Reply:
 async def log_batch_async(call: Call) -> Reply:
     """Azure's own: the batch is written, and the tracking id of nothing says that there is nothing to wait for."""
     path = "/api/2.0/mlflow/runs/log-batch"
-    answer = await call.cloud.tracking.relay(_workspace(call), "POST", path, body=call.body or None)
+    answer = await call.cloud.tracking.relay(workspace_of(call), "POST", path, body=call.body or None)
     if answer.status != 200:
         return Reply(answer.status, answer.body, media_type=answer.media_type)
     return Reply(body={"batch_tracking_id": ""})
@@ -189,13 +190,9 @@ def _artifact_root(call: Call, workspace: ResourceId) -> str:
     A client without the plugin would not know the scheme ``azureml``, and is given MLflow's own, which comes back here as
     ``/api/2.0/mlflow-artifacts``.
     """
-    if artifactservice.has_plugin(call):
+    if has_plugin(call):
         return f"azureml://{call.host}/mlflow/v2.0{_scope(workspace)}/experiments"
     return ARTIFACTS
-
-
-def _workspace(call: Call) -> ResourceId:
-    return artifactservice.workspace_of(call)
 
 
 def _scope(workspace: ResourceId) -> str:

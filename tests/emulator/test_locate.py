@@ -11,7 +11,7 @@ import pytest
 
 from emulator.errors import AzureError
 from emulator.machinelearning import curated
-from emulator.machinelearning.assets import content, long_id, resolve
+from emulator.machinelearning.assets import content, resolve
 from emulator.machinelearning.datastores import BlobPath, default_store, locate
 from emulator.management.ids import ResourceId
 from emulator.store import Store, Transaction
@@ -122,10 +122,9 @@ def test_references(cloud: Any) -> None:
     assert resolve(cloud, WORKSPACE, f"{WORKSPACE}/data/iris/labels/latest", "data").name == "2"
     assert resolve(cloud, WORKSPACE, "forest:azureml_default", "models").name == "2"
     assert content(cloud, WORKSPACE, "azureml:forest:1") == "azureml://datastores/lake/paths/forest/1"
-    workspace = cloud.store.get(str(WORKSPACE))
-    assert resolve(cloud, OTHER, long_id(workspace, "data", "iris", "1"), "data").parent.endswith(
-        "/workspaces/w/data/iris"
-    )
+    guid = cloud.store.get(str(WORKSPACE)).body["properties"]["workspaceId"]
+    elsewhere = f"azureml://locations/westeurope/workspaces/{guid}/data/iris/versions/1"
+    assert resolve(cloud, OTHER, elsewhere, "data").parent.endswith("/workspaces/w/data/iris")
 
 
 @pytest.mark.parametrize("version", ["versions/9", "labels/latest"])
