@@ -23,6 +23,7 @@ from emulator.jobs.schema import service_unheeded, user_error
 from emulator.jobs.variables import AUDIENCE, TOKEN_LIFE
 from emulator.management import arm
 from emulator.management.ids import ResourceId
+from emulator.mlflow import jobruns
 from emulator.routes import Route
 from emulator.store import Document, Transaction
 
@@ -208,6 +209,7 @@ async def _change(call: Call, how: Any) -> Document:
         return tx.put(now.id, TYPE, {**now.body, "properties": properties}, parent=now.parent, by=arm.author(call))
 
     document: Document = await call.cloud.store.write(change)
+    await jobruns.to_run(call.cloud, document, job)
     return document
 
 

@@ -33,6 +33,7 @@ from emulator.jobs.schema import duration
 from emulator.jobs.targets import Target
 from emulator.machinelearning import assets
 from emulator.management.ids import ResourceId
+from emulator.mlflow import jobruns
 from emulator.store import Document
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Execution:
             self.name,
             self.job["experimentName"],
             name=self.job["displayName"],
-            tags={**self.job.get("tags", {}), **runs.lineage(self._document)},
+            tags={**jobruns.tags(self.job), **runs.lineage(self._document)},
             user=self._document.author,
         )
 

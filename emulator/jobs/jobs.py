@@ -29,6 +29,7 @@ from emulator.jobs.targets import target
 from emulator.management import arm
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind, NameRule
+from emulator.mlflow import jobruns
 from emulator.pipelines import reuse
 from emulator.pipelines.orchestrator import Orchestration
 from emulator.store import Document, Transaction
@@ -222,6 +223,8 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
 async def created(call: Call, document: Document, old: Document | None) -> None:
     if old is None:
         call.cloud.jobs.begin(document)
+    else:
+        await jobruns.to_run(call.cloud, document, old)
 
 
 def render(cloud: Cloud, document: Document) -> dict[str, Any]:

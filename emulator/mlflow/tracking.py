@@ -25,7 +25,7 @@ from emulator.history.artifactservice import has_plugin, workspace_of
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM, MACHINE_LEARNING
 from emulator.management.ids import ResourceId
-from emulator.mlflow import registry
+from emulator.mlflow import jobruns, registry
 from emulator.mlflow.child import Answer, Server
 from emulator.mlflow.server import ARTIFACTS
 from emulator.routes import Route
@@ -167,6 +167,8 @@ async def serve(call: Call) -> Reply:
         answer = await call.cloud.tracking.relay(
             workspace, call.method, f"/api/{version}/mlflow/{operation}", query=call.query, body=call.body or None
         )
+        if answer.status == 200 and part == "runs" and call.body:
+            await jobruns.to_job(call, workspace, operation, call.json())
     body = answer.body.replace(ARTIFACTS.encode(), _artifact_root(call, workspace).encode())
     return Reply(answer.status, body, media_type=answer.media_type)
 
@@ -177,6 +179,7 @@ async def log_batch_async(call: Call) -> Reply:
     answer = await call.cloud.tracking.relay(workspace_of(call), "POST", path, body=call.body or None)
     if answer.status != 200:
         return Reply(answer.status, answer.body, media_type=answer.media_type)
+    await jobruns.to_job(call, workspace_of(call), "runs/log-batch", call.json())
     return Reply(body={"batch_tracking_id": ""})
 
 

@@ -24,6 +24,7 @@ from emulator.jobs import failures, targets
 from emulator.jobs.failures import JobFailed
 from emulator.jobs.lifecycle import TERMINAL, Event, Status
 from emulator.management.ids import ResourceId
+from emulator.mlflow import jobruns
 from emulator.pipelines import plan, reuse
 from emulator.pipelines.executionlog import ExecutionLog
 from emulator.pipelines.steps import Step, Steps
@@ -323,7 +324,7 @@ class Orchestration:
             document.name,
             job["experimentName"],
             name=job["displayName"],
-            tags={**job.get("tags", {}), **runs.lineage(document)},
+            tags={**jobruns.tags(job), **runs.lineage(document)},
             user=document.author,
         )
         if ends:

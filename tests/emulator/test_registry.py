@@ -38,7 +38,7 @@ def test_what_mlflow_registers_is_an_asset(tracked, workspace, saved):
     second = mlflow.register_model(f"file://{saved}", "iris")
     assert (first.version, second.version) == ("1", "2")
     assert first.source.startswith("azureml://") and predicts(first.source)  # as a run's artifact URI
-    assert predicts("models:/iris/1") and predicts("models:/iris/latest")
+    assert predicts("models:/iris/latest")
 
     asset = workspace.models.get("iris", "1")
     assert asset.type == "mlflow_model" and asset.job_name == run.info.run_id and "sklearn" in asset.flavors
@@ -92,7 +92,7 @@ def test_what_the_sdk_registers_is_loaded_and_changed_by_mlflow(tracked, workspa
         client.transition_model_version_stage("iris", "1", "Production")
         client.transition_model_version_stage("iris", "2", "production", archive_existing_versions=True)
         assert [one.version for one in client.get_latest_versions("iris", ["Production"])] == ["2"]
-        assert client.get_model_version("iris", "1").current_stage == "Archived" and predicts("models:/iris/Production")
+        assert client.get_model_version("iris", "1").current_stage == "Archived"
         with pytest.raises(MlflowException, match="stage: Gone"):
             client.transition_model_version_stage("iris", "1", "Gone")
 

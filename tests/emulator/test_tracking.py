@@ -1,12 +1,17 @@
 """MLflow's own client against a workspace's tracking URI: with Azure's plugin, and without it."""
 
+import threading
+import time
 import uuid
 from pathlib import Path
 
 import mlflow
 import pytest
 import requests
+from azure.ai.ml import command
+from azure.ai.ml.entities import Environment
 from azure.identity import EnvironmentCredential
+from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException, RestException
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*type hint is inferred as AnyType", "ignore::FutureWarning:mlflow")
@@ -190,3 +195,40 @@ def test_errors_are_mlflows_own(tracked):
     with pytest.raises(RestException) as error:
         mlflow.MlflowClient().get_run("no-such-run")
     assert error.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+
+
+def test_a_job_and_its_run_are_one(tracked, workspace):
+    """Tags, name and description are those of both, whoever changes them."""
+    job = workspace.jobs.create_or_update(
+        command(
+            command="true",
+            environment=Environment(image="python:3.11-slim"),
+            tags={"a": "1", "b": "1"},
+            description="first",
+        )
+    )
+    client = mlflow.MlflowClient()
+    deadline, pause = time.monotonic() + 60, threading.Event()
+    while workspace.jobs.get(job.name).status != "Completed":
+        assert time.monotonic() < deadline
+        pause.wait(0.1)
+    assert client.get_run(job.name).data.tags.items() >= {"a": "1", "b": "1", "mlflow.note.content": "first"}.items()
+
+    client.set_tag(job.name, "from the run", "2")
+    client.delete_tag(job.name, "a")
+    client.log_batch(job.name, tags=[RunTag("mlflow.note.content", "second"), RunTag("mlflow.own", "x")])
+    client.update_run(job.name, name="renamed")
+    job = workspace.jobs.get(job.name)
+    assert job.tags == {"b": "1", "from the run": "2"}
+    assert (job.description, job.display_name) == ("second", "renamed")
+
+    job.tags["b"] = "2"
+    job.display_name = "by the SDK"
+    workspace.jobs.create_or_update(job)
+    history = tracked.replace("azureml://", "https://").replace("/mlflow/v2.0/", "/history/v1.0/")
+    gone = {"tagsToDelete": ["from the run"]}
+    headers = {"Authorization": f"Bearer {token()}"}
+    assert requests.patch(f"{history}/runs/{job.name}/tags", json=gone, headers=headers, timeout=30).status_code == 200
+    run = client.get_run(job.name)
+    assert run.info.run_name == "by the SDK" and run.data.tags["b"] == "2" and "from the run" not in run.data.tags
+    assert run.data.tags["mlflow.note.content"] == "second" and run.data.tags["mlflow.own"] == "x"
