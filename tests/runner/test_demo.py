@@ -49,7 +49,7 @@ def test_the_demo_from_nothing(home: Path) -> None:
         "compute demo-cluster does not exist: making it",
         "link: http://127.0.0.1:",
         "species setosa, versicolor, virginica",  # the job's own line, in its streamed log
-        "What to type next",
+        "And then",
     ]
     places = [said.find(words) for words in order]
     assert -1 not in places and places == sorted(places), dict(zip(order, places, strict=True))

@@ -12,13 +12,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from select import select
+from unittest.mock import patch
 
 import psutil
 import pytest
 
 from emulator.home import VERSION
 from runner import settings
+from runner.main import main
 
 TOP = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
@@ -32,25 +37,31 @@ class Local:
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("AZURE_")}
         self.environ["AML_LOCAL_HOME"] = str(home)
 
-    def aml(self, *words: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *words: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+        """A command that starts or stops something, as a program of its own."""
+        command = [sys.executable, "-m", "runner.main", "local", *words]
+        environ = {**self.environ, **environ}
         ended = subprocess.run(
-            [sys.executable, "-m", "runner.main", *words],
-            cwd=TOP,
-            env={**self.environ, **environ},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            stdin=subprocess.DEVNULL,
+            command, cwd=TOP, env=environ, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL
         )
         assert ended.returncode == code, f"{words}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
         return ended
 
-    def __call__(self, *words: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
-        return self.aml("local", *words, code=code, **environ)
+    def tell(self, *words: str, code: int = 0) -> str:
+        """What a command that only tells something writes to stdout (to stderr, when it fails), in this process."""
+        out, err = StringIO(), StringIO()
+        with patch.dict(os.environ, self.environ, clear=True), redirect_stdout(out), redirect_stderr(err):
+            assert main(words) == code, f"{words}: {out.getvalue()}{err.getvalue()}"
+        return err.getvalue() if code else out.getvalue()
 
     @property
     def status(self) -> dict[str, object]:
-        found: dict[str, object] = json.loads(self("status", "--json").stdout)
+        found: dict[str, object] = json.loads(self.tell("local", "status", "--json"))
+        return found
+
+    @property
+    def variables(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self.tell("local", "env", "--shell", "json"))
         return found
 
     @property
@@ -90,7 +101,7 @@ def test_up_writes_down_what_the_runner_needs(local: Local) -> None:
     content = json.loads(file.read_text())
     assert set(content["outputs"]) == set(settings.NAMES)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    shown = json.loads(local.aml("settings", "--stack", "local", "--json").stdout)
+    shown = json.loads(local.tell("settings", "--stack", "local", "--json"))
     assert {name: shown[name]["value"] for name in settings.NAMES} == content["outputs"]
 
 
@@ -101,23 +112,12 @@ def test_a_second_up_changes_nothing(local: Local) -> None:
     assert "stack local: 11 unchanged" in said and "was running" in said and "+" not in said
 
 
-def test_up_again_in_a_shell_that_was_set_up_for_it(local: Local) -> None:
-    """The emulator must not become its own proxy, nor its CA one of the machine's."""
-    given = json.loads(local("env", "--shell", "json").stdout)
-    local("down")
-    local("up", **given)
-    environ = psutil.Process(local.pid).environ()
-    assert environ.get("HTTPS_PROXY") != given["HTTPS_PROXY"]
-    assert environ.get("SSL_CERT_FILE") != given["SSL_CERT_FILE"]
-    assert json.loads(local("env", "--shell", "json").stdout) == given
-
-
 def test_status_tells_what_runs_where_since_when_in_which_version(local: Local) -> None:
     found = local.status
     assert found["running"] is True and found["pid"] == local.pid and found["resources"] == 11
     assert time.time() - 600 < float(str(found["since"])) <= time.time()
     assert str(found["address"]).startswith("http://127.0.0.1:") and found["version"]
-    text = local("status").stdout
+    text = local.tell("local", "status")
     assert all(word in text for word in ("running", str(found["address"]), str(found["pid"]), "11 resources"))
 
 
@@ -132,13 +132,11 @@ def test_env_makes_any_other_client_one_of_the_emulator(local: Local) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "dotenv", "fish", "powershell"])
 def test_env_in_every_syntax_says_the_same(local: Local, shell: str) -> None:
-    values = json.loads(local("env", "--shell", "json").stdout)
+    values = local.variables
     assert {"HTTPS_PROXY", "SSL_CERT_FILE", "AZURE_CLIENT_SECRET", *settings.NAMES} <= set(values)
-    text = local("env", "--shell", shell).stdout
+    text = local.tell("local", "env", "--shell", shell)
     assert len(text.splitlines()) == len(values)
     if shell == "dotenv":
-        from io import StringIO
-
         from dotenv import dotenv_values
 
         assert dict(dotenv_values(stream=StringIO(text))) == values
@@ -149,12 +147,11 @@ def test_env_in_every_syntax_says_the_same(local: Local, shell: str) -> None:
 
 
 def test_logs_have_a_line_for_each_request_and_no_secret(local: Local) -> None:
-    lines = local("logs", "-n", "1000").stdout.splitlines()
+    lines = local.tell("local", "logs", "-n", "1000").splitlines()
     assert any(" 201 PUT management.azure.com " in line and "/workspaces/" in line for line in lines)
     assert all(len(line.split(" ")) >= 6 for line in lines)
-    secret = json.loads(local("env", "--shell", "json").stdout)["AZURE_CLIENT_SECRET"]
-    assert secret not in "".join(lines)
-    assert "ready on port" in local("logs", "--emulator").stdout
+    assert local.variables["AZURE_CLIENT_SECRET"] not in "".join(lines)
+    assert "ready on port" in local.tell("local", "logs", "--emulator")
 
 
 def test_logs_are_followed(local: Local) -> None:
@@ -164,8 +161,9 @@ def test_logs_are_followed(local: Local) -> None:
         deadline = time.monotonic() + SECONDS
         line = ""
         while "/_emulator/health" not in line and time.monotonic() < deadline:
-            local("status")  # asks the emulator for its health
-            line = following.stdout.readline()
+            local.tell("local", "status")  # asks the emulator for its health
+            if select([following.stdout], [], [], 0.5)[0]:
+                line = following.stdout.readline()
             assert " PUT " not in line, "with -n 0 nothing of before is shown"
         following.send_signal(signal.SIGINT)
         assert "/_emulator/health" in line
@@ -173,19 +171,26 @@ def test_logs_are_followed(local: Local) -> None:
 
 
 def test_after_a_kill_the_next_up_goes_on_from_there(local: Local) -> None:
-    outputs, family = local.status["outputs"], local.family()
+    """Also in a shell that was set up for it: the emulator must not become its own proxy, nor its CA one of the machine's."""
+    outputs, family, given = local.status["outputs"], local.family(), local.variables
     os.kill(local.pid, signal.SIGKILL)
     _, left = psutil.wait_procs(family, timeout=10)
     assert left == [], "children never outlive the emulator"
     assert local.status["running"] is False
-    assert "aml local up" in local("env", code=1).stderr
-    said = local("up").stderr
+    assert "aml local up" in local.tell("local", "env", code=1)
+    said = local("up", **given).stderr
     assert "started in" in said and "11 unchanged" in said
-    assert local.status["outputs"] == outputs
+    assert local.status["outputs"] == outputs and local.variables == given
+    environ = psutil.Process(local.pid).environ()
+    assert environ.get("HTTPS_PROXY") != given["HTTPS_PROXY"]
+    assert environ.get("SSL_CERT_FILE") != given["SSL_CERT_FILE"]
 
 
-def test_an_emulator_killed_while_it_starts_is_no_obstacle(homes: Path) -> None:
-    two = Local(homes / "half")
+@pytest.fixture(scope="module")
+def two(local: Local, homes: Path) -> Local:
+    """Another one that is up, on a port of its own though it asked for the first one's; killed while it first started, which is no
+    obstacle."""
+    two, port = Local(homes / "two"), str(local.status["address"]).rpartition(":")[2]
     command = [sys.executable, "-m", "runner.main", "local", "up"]
     with subprocess.Popen(command, cwd=TOP, env=two.environ, stderr=subprocess.PIPE) as starting:
         deadline = time.monotonic() + SECONDS
@@ -194,28 +199,21 @@ def test_an_emulator_killed_while_it_starts_is_no_obstacle(homes: Path) -> None:
         starting.kill()
     two("down")
     assert not any(str(two.home) in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"]))
-    two("up")
+    assert f"port {port} is taken" in two("up", "--port", port).stderr
     assert two.status["resources"] == 11
-
-
-@pytest.fixture(scope="module")
-def two(local: Local, homes: Path) -> Local:
-    """Another one that is up, on a port of its own though it asked for the first one's."""
-    other, port = Local(homes / "two"), str(local.status["address"]).rpartition(":")[2]
-    assert f"port {port} is taken" in other("up", "--port", port).stderr
-    return other
+    return two
 
 
 def test_two_homes_run_side_by_side(local: Local, two: Local) -> None:
     one, other = local.status, two.status
     assert one["running"] and other["running"] and one["address"] != other["address"] and one["pid"] != other["pid"]
-    mine, theirs = (json.loads(each("env", "--shell", "json").stdout) for each in (local, two))
+    mine, theirs = local.variables, two.variables
     assert mine["AZURE_CLIENT_SECRET"] != theirs["AZURE_CLIENT_SECRET"]
     assert mine["AZURE_SUBSCRIPTION_ID"] != theirs["AZURE_SUBSCRIPTION_ID"]
 
 
 def test_reset_empties_the_state_and_keeps_the_emulator_what_it_is(two: Local) -> None:
-    before = json.loads(two("env", "--shell", "json").stdout)
+    before = two.variables
     (two.home / "runs" / "a-job").mkdir(parents=True)
     assert "1 job is running" in two("reset", code=1).stderr
     assert two.status["running"] is True
@@ -223,7 +221,7 @@ def test_reset_empties_the_state_and_keeps_the_emulator_what_it_is(two: Local) -
     said = two("reset", "--yes").stderr
     assert "is empty" in said and "stack local: 11 created" in said
     assert not (two.home / "runs" / "a-job").exists()
-    assert json.loads(two("env", "--shell", "json").stdout) == before
+    assert two.variables == before
 
 
 def test_down_stops_everything_of_its_own_and_can_be_said_twice(local: Local, two: Local) -> None:
