@@ -49,7 +49,8 @@ def _helps(command: click.Command, words: str, above: click.Context | None) -> I
 
 def resources() -> str:
     """``resources.md``: every resource type with its verbs and actions, and every other route by host."""
-    from emulator.routes import CONTROLS, load
+    from emulator.gateway.hosts import CONTROLS
+    from emulator.routes import load
 
     table, kinds = load()
     lines = [

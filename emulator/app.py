@@ -19,9 +19,10 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from emulator.cloud import Cloud
 from emulator.errors import AzureError, NotEmulated, bad_request
+from emulator.gateway.hosts import CONTROLS
 from emulator.http import Call, Reply
 from emulator.journal import Journal
-from emulator.routes import CONTROLS, Receive, Scope, Send, Table
+from emulator.routes import Receive, Scope, Send, Table
 
 logger = logging.getLogger("emulator")
 

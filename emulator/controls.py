@@ -6,8 +6,9 @@ What changes something asks for the header ``X-Emulator``, which a web page cann
 from __future__ import annotations
 
 from emulator.errors import AzureError
+from emulator.gateway.hosts import CONTROLS
 from emulator.http import Call, Reply
-from emulator.routes import CONTROLS, Route
+from emulator.routes import Route
 from emulator.store import Transaction
 from emulator.version import VERSION
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from emulator.gateway.hosts import CONTROLS as CONTROLS
 from emulator.gateway.hosts import matches
 from emulator.http import Handler
 

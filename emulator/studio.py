@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import AzureError, bad_request
+from emulator.gateway.hosts import CONTROLS
 from emulator.history.artifactservice import RUN, Container, checked
 from emulator.http import Call, Reply
 from emulator.management.ids import ResourceId
-from emulator.routes import CONTROLS, Route
+from emulator.routes import Route
 from emulator.store import Document
 
 if TYPE_CHECKING:

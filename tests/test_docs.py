@@ -84,10 +84,10 @@ def test_no_resource_type_is_described_that_is_not_there() -> None:
 
 def test_every_host_is_described() -> None:
     answered = {route.host for route in TABLE.routes} | {stream.host for stream in TABLE.streams} | set(hosts.EMULATED)
-    assert {host for host in answered if host != routes.CONTROLS and f"`{host}`" not in EMULATED} == set()
+    assert {host for host in answered if host != hosts.CONTROLS and f"`{host}`" not in EMULATED} == set()
 
 
-@pytest.mark.parametrize(("host", "depth"), [("*.api.azureml.ms", 1), (routes.CONTROLS, 2)])
+@pytest.mark.parametrize(("host", "depth"), [("*.api.azureml.ms", 1), (hosts.CONTROLS, 2)])
 def test_every_service_is_described(host: str, depth: int) -> None:
     services = {"/".join(route.path.split("/")[: depth + 1]) for route in TABLE.routes if route.host == host}
     assert {service for service in services if f"`{service}" not in EMULATED} == set()

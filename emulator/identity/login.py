@@ -166,6 +166,11 @@ async def token(call: Call) -> Reply:
     )
 
 
+async def user_realm(call: Call) -> Reply:
+    """What MSAL asks before it sends a password: there is no user, and so no realm that is known."""
+    return Reply(body={"ver": "1.0", "account_type": "Unknown", "cloud_instance_name": "microsoftonline.com"})
+
+
 async def not_emulated(call: Call) -> Reply:
     raise LoginNotEmulated(f"{call.method} {call.path}: no person can sign in here, use a service principal")
 
@@ -251,6 +256,7 @@ _PATHS = (
     ("GET", "/common/discovery/instance", instance_discovery),
     ("GET", "/{tenant}/.well-known/openid-configuration", openid_configuration),
     ("GET", "/{tenant}/v2.0/.well-known/openid-configuration", openid_configuration),
+    ("GET", "/common/userrealm/{user}", user_realm),
     ("GET", "/{tenant}/discovery/keys", keys),
     ("GET", "/{tenant}/discovery/v2.0/keys", keys),
     ("POST", "/{tenant}/oauth2/token", token),

@@ -9,29 +9,30 @@ from __future__ import annotations
 import time
 
 from emulator.errors import AzureError
+from emulator.gateway.hosts import CONTROLS
 from emulator.http import Call, Reply
 from emulator.identity.login import check_resource
 from emulator.identity.tenant import LIFETIME
-from emulator.routes import CONTROLS, Route
+from emulator.routes import Route
 
 
 async def token(call: Call) -> Reply:
     secret = call.headers.get("x-identity-header") or call.headers.get("secret") or ""
     principal = call.cloud.identity.granted(secret)
     if principal is None:
-        raise _managed_error(401, "Unauthorized", "The identity header is missing, or not that of a running job.")
+        raise AzureError(401, "Unauthorized", "The identity header is missing, or not that of a running job.")
     if (call.option("api-version") or "") not in ("2019-08-01", "2017-09-01"):
-        raise _managed_error(400, "BadRequest", "The api-version must be 2019-08-01 or 2017-09-01.")
+        raise AzureError(400, "BadRequest", "The api-version must be 2019-08-01 or 2017-09-01.")
     asked = call.option("client_id") or call.option("clientid") or ""
     if asked and asked.lower() != principal.client_id.lower():
-        raise _managed_error(400, "BadRequest", f"No managed identity was found for the client id '{asked}'.")
+        raise AzureError(400, "BadRequest", f"No managed identity was found for the client id '{asked}'.")
     for name, own in (("mi_res_id", principal.resource_id), ("principal_id", principal.object_id)):
         asked = call.option(name) or call.option("object_id" if name == "principal_id" else name) or ""
         if asked and asked.lower() != own.lower():
-            raise _managed_error(400, "BadRequest", f"No managed identity was found for the {name} '{asked}'.")
+            raise AzureError(400, "BadRequest", f"No managed identity was found for the {name} '{asked}'.")
     resource = call.option("resource")
     if not resource:
-        raise _managed_error(400, "BadRequest", "The parameter 'resource' is missing.")
+        raise AzureError(400, "BadRequest", "The parameter 'resource' is missing.")
     check_resource(resource, call.cloud.identity)
     now = int(time.time())
     return Reply(
@@ -44,10 +45,6 @@ async def token(call: Call) -> Reply:
             "token_type": "Bearer",
         }
     )
-
-
-def _managed_error(status: int, code: str, message: str) -> AzureError:
-    return AzureError(status, code, message)
 
 
 ROUTES = (Route(CONTROLS, "GET", "/_emulator/identity", token),)

@@ -39,7 +39,6 @@ SKEW = 300  # seconds that two clocks may differ, as Azure allows
 ARM = ("https://management.core.windows.net/", "https://management.azure.com")
 STORAGE = ("https://storage.azure.com",)
 MACHINE_LEARNING = ("https://ml.azure.com",)
-KEY_VAULT = ("https://vault.azure.net",)
 FEDERATION_AUDIENCE = "api://AzureADTokenExchange"
 FEDERATION_SUBJECT = "local"
 
@@ -75,11 +74,6 @@ class Identity:
     @property
     def domain(self) -> str:
         return "azure-on-the-laptop.onmicrosoft.com"
-
-    @property
-    def certificate_file(self) -> Any:
-        """The local principal's certificate with its key, PEM: what ``CertificateCredential`` takes."""
-        return self._home.identity / "certificate.pem"
 
     @property
     def federated_token_file(self) -> Any:

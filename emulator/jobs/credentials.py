@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import AzureError, bad_request
+from emulator.gateway.hosts import CONTROLS
 from emulator.http import Call, Reply
 from emulator.identity.tenant import LIFETIME, Principal
 from emulator.jobs.failures import JobFailed
-from emulator.routes import CONTROLS, Route
+from emulator.routes import Route
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud

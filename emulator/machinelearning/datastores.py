@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import AzureError, NotEmulated, conflict, invalid_content, not_found
 from emulator.http import Call, Reply
 from emulator.machinelearning import checks, names, uris
-from emulator.machinelearning.uris import BlobPath as BlobPath
+from emulator.machinelearning.uris import BlobPath
 from emulator.management import arm
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind

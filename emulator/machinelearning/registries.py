@@ -229,6 +229,3 @@ def _front_version(call: Call, found: Curated | None) -> dict[str, Any]:
 
 async def not_emulated(call: Call) -> Reply:
     raise NotEmulated(f"{call.method} in registries (sharing and creating assets of registries)")
-
-
-__all__ = ["PUBLIC", "environment", "resolve"]

@@ -13,8 +13,9 @@ from azure.identity import EnvironmentCredential
 
 from emulator import Emulator
 from emulator.app import App
+from emulator.gateway.hosts import CONTROLS
 from emulator.journal import Journal, clean, redacted
-from emulator.routes import CONTROLS, Route, Table
+from emulator.routes import Route, Table
 from tests.emulator.test_gateway import connect
 
 SEED = 20260131

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from azure.identity import (
     DefaultAzureCredential,
     EnvironmentCredential,
     ManagedIdentityCredential,
+    UsernamePasswordCredential,
     WorkloadIdentityCredential,
 )
 
@@ -192,6 +194,11 @@ def test_what_no_person_can_do_here_is_said(azure: Emulator) -> None:
     answer = requests.post(f"{LOGIN}/{azure.settings.tenant}/oauth2/v2.0/devicecode", timeout=10)
     assert answer.status_code == 501
     assert "devicecode" in answer.json()["error_description"]
+    with warnings.catch_warnings(), pytest.raises(ClientAuthenticationError, match="AADSTS50034"):
+        warnings.simplefilter("ignore", DeprecationWarning)
+        UsernamePasswordCredential(
+            azure.settings.client_id, "a@b.c", "word", tenant_id=azure.settings.tenant
+        ).get_token(SCOPE)
 
 
 def test_instance_discovery(azure: Emulator) -> None:

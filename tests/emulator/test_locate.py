@@ -12,7 +12,8 @@ import pytest
 from emulator.errors import AzureError
 from emulator.machinelearning import curated
 from emulator.machinelearning.assets import content, resolve
-from emulator.machinelearning.datastores import BlobPath, default_store, locate
+from emulator.machinelearning.datastores import default_store, locate
+from emulator.machinelearning.uris import BlobPath
 from emulator.management.ids import ResourceId
 from emulator.store import Store, Transaction
 
