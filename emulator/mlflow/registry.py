@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import yaml
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError
 
 from emulator.errors import AzureError, NotEmulated, bad_request
 from emulator.history.artifactservice import MODEL, checked, has_plugin, workspace_of
@@ -106,7 +106,8 @@ async def search_models(call: Call, asked: Asked) -> dict[str, Any]:
 
 async def latest_versions(call: Call, asked: Asked) -> dict[str, Any]:
     """The greatest version in each stage, or in those asked for."""
-    stages = [_stage(stage) for stage in asked.get("stages") or ()]
+    wanted = asked.get("stages") or []
+    stages = [_stage(stage) for stage in (wanted if isinstance(wanted, list) else [wanted])]
     latest = {one["current_stage"]: one for one in _versions(call, _model_document(call, asked))}
     return {"model_versions": [one for stage, one in latest.items() if not stages or stage in stages]}
 
@@ -222,9 +223,9 @@ async def _flavors(call: Call, workspace: ResourceId, uri: str) -> dict[str, Any
         text = await asyncio.to_thread(lambda: client.download_blob(path).readall())
         flavors = yaml.safe_load(text)["flavors"]
         return {name: {"data": {key: str(value) for key, value in data.items()}} for name, data in flavors.items()}
-    except ResourceNotFoundError:
+    except HttpResponseError:
         raise bad_request("", f"'{uri}' is not a model of MLflow's: there is no file MLmodel in it.") from None
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError):
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise bad_request("", f"'{uri}' is not a model of MLflow's: its file MLmodel names no flavors.") from None
 
 
@@ -320,7 +321,7 @@ def _chosen(asked: Asked, found: list[dict[str, Any]], keys: tuple[str, ...]) ->
 def _model_document(call: Call, asked: Asked) -> Document:
     name = _text(asked, "name")
     found = call.cloud.store.get(str(workspace_of(call).child("models", name)))
-    if found is None:
+    if found is None or found.type != assets.container_type("models").lower():
         raise AzureError(404, "", f"Registered Model with name={name} not found")
     return found
 

@@ -45,7 +45,8 @@ def test_what_mlflow_registers_is_an_asset(tracked, workspace, saved):
     assert asset.path.endswith(f"/ExperimentRun/dcid.{run.info.run_id}/model") and asset.tags == {"team": "flowers"}
 
     client = mlflow.MlflowClient()
-    for source in (f"runs:/{run.info.run_id}/notes", "s3://bucket/model", f"file://{saved}/none"):
+    beside = "azureml://datastores/workspaceblobstore/paths/a%0Ab\nc"
+    for source in (f"runs:/{run.info.run_id}/notes", "s3://bucket/model", f"file://{saved}/none", beside):
         with pytest.raises((MlflowException, ValueError)):
             client.create_model_version("iris", source)
     with pytest.raises(MlflowException) as unknown:
@@ -54,6 +55,15 @@ def test_what_mlflow_registers_is_an_asset(tracked, workspace, saved):
     with pytest.raises(MlflowException) as twice:
         client.create_registered_model("iris")
     assert twice.value.error_code == "RESOURCE_ALREADY_EXISTS"
+    for call, body in (
+        ("registered-models/get-latest-versions", {"name": "iris", "stages": 5}),
+        ("registered-models/create", {"name": "a/b"}),
+        ("registered-models/create", {"name": "b", "tags": {"a": "b"}}),
+        ("model-versions/create", {"name": "iris", "source": {"a": 1}}),
+        ("model-versions/set-tag", {"name": "iris/versions/1", "version": "1", "key": "a"}),
+    ):
+        answer = rest(tracked, call, body)
+        assert answer.status_code in (400, 404) and answer.json()["message"], call
 
 
 def test_a_logged_model_is_registered_and_loads_by_every_name(tracked, workspace):
