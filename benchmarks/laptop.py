@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator import Emulator
+from tests.conftest import Arm
+
 ROOT = Path(__file__).parent.parent
 AML = str(Path(sys.executable).with_name("aml"))
 INPUT = "/iris_dataset.csv"
@@ -44,6 +47,18 @@ class Laptop:
             "--json",
             *more,
         )
+
+
+def workspace(azure: Emulator, name: str) -> str:
+    """The id of a workspace that is made here, with what it needs, in a group of its name."""
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Workspace
+    from azure.identity import EnvironmentCredential
+
+    arm = Arm(azure)
+    arm.put(f"/subscriptions/{arm.subscription}/resourceGroups/{name}", {"location": "westeurope"})
+    client = MLClient(EnvironmentCredential(), arm.subscription, name, name)
+    return str(client.workspaces.begin_create(Workspace(name=name, location="westeurope")).result().id)
 
 
 @contextmanager

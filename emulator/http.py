@@ -43,6 +43,8 @@ class Call:
         """The body as a JSON object; anything else is Azure's ``InvalidRequestContent``."""
         try:
             value = json.loads(self.body)
+            if b"\\u" in self.body:
+                json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text
         except (ValueError, RecursionError) as error:
             raise invalid_content(
                 f"The request content was invalid and could not be deserialized: '{error}'."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,14 +13,21 @@ import pytest
 from emulator import Emulator
 
 
+@contextmanager
+def spoken_to(azure: Emulator) -> Iterator[pytest.MonkeyPatch]:
+    """Nothing else of Azure's is in this process's environment meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AZURE_", "AML_", "MLFLOW_"))]:
+            patch.delenv(name)
+        for name, value in azure.environment().items():
+            patch.setenv(name, value)
+        yield patch
+
+
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """A running emulator; this process's environment makes every client of Azure speak to it."""
-    with Emulator(tmp_path_factory.mktemp("azure") / "home", port=0) as emulator, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AZURE_", "AML_", "MLFLOW_"))]:
-            patch.delenv(name)
-        for name, value in emulator.environment().items():
-            patch.setenv(name, value)
+    with Emulator(tmp_path_factory.mktemp("azure") / "home", port=0) as emulator, spoken_to(emulator):
         yield emulator
 
 

@@ -9,7 +9,8 @@ What differs from ``mlflow server``, and why:
 - the database is written through before it answers (WAL, ``synchronous=FULL``);
 - a workspace of MLflow's is one of Azure ML's, exists without being made, and has a database of its own: runs are named
   after jobs, and two workspaces may have jobs of one name;
-- a run's id can be given.
+- a run's id can be given;
+- a request that cannot be read is answered 400.
 
 Must not live here: anything of Azure's wire formats.
 """
@@ -44,6 +45,7 @@ def main(folder: Path) -> None:
     _configure(folder)
     _write_through()
     register(folder)
+    _read_strictly()
 
     import uvicorn
     from mlflow.server import handlers
@@ -77,6 +79,26 @@ def _write_through() -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA busy_timeout = 20000")
+
+
+def _read_strictly() -> None:
+    """A body of wrong types is the client's mistake, and no error of the server's."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.server import handlers
+
+    read = handlers._get_request_message
+
+    def checked(*values: Any, **named: Any) -> Any:
+        try:
+            return read(*values, **named)
+        except MlflowException:
+            raise
+        except (
+            Exception
+        ) as error:  # noqa: B902 - of whatever kind: protobuf's and the validators' have nothing in common
+            raise MlflowException.invalid_parameter_value(f"The request cannot be read: {error}") from error
+
+    handlers._get_request_message = checked
 
 
 def _end_with_parent() -> None:

@@ -160,6 +160,8 @@ async def serve(call: Call) -> Reply:
     part = operation.partition("/")[0]
     if service != "mlflow" or part not in (*PARTS, *registry.PARTS):
         raise NotEmulated(f"{call.method} …/api/{call.params['rest']} of MLflow's REST API")
+    if call.body:
+        call.json()  # MLflow fails on what is no object
     if part in registry.PARTS:
         status, told = await registry.serve(call, operation)
         answer = Answer(status, json.dumps(told).encode(), "application/json")
@@ -176,6 +178,7 @@ async def serve(call: Call) -> Reply:
 async def log_batch_async(call: Call) -> Reply:
     """Azure's own: the batch is written, and the tracking id of nothing says that there is nothing to wait for."""
     path = "/api/2.0/mlflow/runs/log-batch"
+    call.json()
     answer = await call.cloud.tracking.relay(workspace_of(call), "POST", path, body=call.body or None)
     if answer.status != 200:
         return Reply(answer.status, answer.body, media_type=answer.media_type)

@@ -32,8 +32,8 @@ ZONE_NAME = NameRule(
 
 
 async def _check_network(call: Call, id: ResourceId, body: dict[str, Any], old: Document | None) -> dict[str, Any]:
-    prefixes = bodies.need(body, "properties.addressSpace", dict).get("addressPrefixes") or []
-    for prefix in prefixes:
+    bodies.need(body, "properties.addressSpace", dict)
+    for prefix in bodies.get(body, "properties.addressSpace.addressPrefixes", list) or []:
         _check_prefix(prefix, id)
     subnets = bodies.get(body, "properties.subnets", list)
     for subnet in subnets or []:

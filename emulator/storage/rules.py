@@ -135,6 +135,7 @@ HOP = frozenset(
 # In http.sys, which stands before Storage: request line and headers (MaxRequestBytes,
 # https://learn.microsoft.com/troubleshoot/developer/webapps/iis/health-diagnostic-performance/httpsys-registry-windows).
 HEAD_LIMIT = 16 * 1024
+METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"})
 NAME_LIMIT = 1024  # characters of a blob's name
 XML_LIMIT = 8 * 1024 * 1024  # bytes: a list of 50,000 blocks with the longest ids has 5.5 million
 BATCH_LIMIT = 4 * 1024 * 1024  # bytes: https://learn.microsoft.com/rest/api/storageservices/blob-batch
@@ -162,6 +163,9 @@ CUSTOMER_KEYS = (b"x-ms-encryption-key", b"x-ms-encryption-key-sha256", b"x-ms-e
 def check(request: Request) -> None:
     """Raises for what Azurite would answer with a bare 500, or not at all. Looks at no body."""
     fields = request.fields
+    if request.method not in METHODS:
+        # https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
+        raise AzureError(405, "UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb.")
     if request.named not in (request.host, f"{request.host}:443") or not request.host.endswith(SUFFIX):
         raise _invalid_header("Host", request.named)
     size = len(request.path) + len(request.query) + sum(len(name) + len(value) + 4 for name, value in request.headers)

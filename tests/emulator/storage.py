@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from azure.storage.blob import BlobServiceClient
 from emulator import Emulator
 from emulator.home import Home, write_private
 from emulator.identity.tenant import STORAGE, Identity
+from tests.conftest import spoken_to
 
 ACCOUNTS = ("first", "second")
 
@@ -74,8 +74,11 @@ class Storage:
 
     def azurite(self) -> psutil.Process:
         """The process that serves blobs now."""
-        gateway = psutil.Process(self.emulator._must_run().pid)
-        return next(child for child in gateway.children() if any(word.endswith("main.js") for word in child.cmdline()))
+        for child in psutil.Process(self.emulator._must_run().pid).children():
+            with suppress(psutil.Error):  # a job's process, which ends meanwhile
+                if any(word.endswith("main.js") for word in child.cmdline()):
+                    return child
+        raise AssertionError("Azurite runs, or is started again, for as long as its emulator.")
 
     def port(self) -> int:
         """Where that process listens."""
@@ -101,9 +104,5 @@ def storage_at(folder: Path) -> Iterator[Storage]:
         made = {name: [base64.b64encode(secrets.token_bytes(64)).decode() for _ in range(2)] for name in ACCOUNTS}
         write_private(accounts, json.dumps({"accounts": made}).encode())
     keys = {name: pair[0] for name, pair in json.loads(accounts.read_text())["accounts"].items()}
-    with Emulator(folder, port=0) as emulator, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AZURE_", "AML_", "MLFLOW_"))]:
-            patch.delenv(name)
-        storage = Storage(emulator, keys, patch)
-        storage.use()
-        yield storage
+    with Emulator(folder, port=0) as emulator, spoken_to(emulator) as patch:
+        yield Storage(emulator, keys, patch)
