@@ -31,11 +31,12 @@ def main(argv: list[str] | None = None) -> int:
     missed = 0
     for name in options.names or NAMES:
         print(f"{name} …", file=sys.stderr, flush=True)
+        load = f"load {os.getloadavg()[0]:.1f} when it began"  # of others: on a busy machine only the ratios mean something
         figures = list(importlib.import_module(f"benchmarks.{name}").run())
         print(f"\n{name}\n\n{table(figures)}", flush=True)
         missed += sum(figure.met is False for figure in figures)
         if options.write:
-            write(name, f"python -m benchmarks {name}", figures, f"{datetime.date.today()}, {machine}")
+            write(name, f"python -m benchmarks {name}", figures, f"{datetime.date.today()}, {machine}, {load}")
     return 1 if missed else 0
 
 

@@ -1,4 +1,4 @@
-"""Acknowledged writes that a SIGKILL loses: resources, jobs and blobs, over 200 kills.
+"""Acknowledged writes that a SIGKILL loses: resources, jobs and blobs, over 200 kills, or as many as there is time for.
 
 Writers go through the gateway, blobs with the vendor's client: put, block list, append, metadata, delete; resources and jobs with
 plain requests: create, change, delete. After a moment Azurite, the emulator, or both at once are killed; then everything must be as
@@ -24,10 +24,11 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobClient
 
 from benchmarks.figure import Figure
+from benchmarks.laptop import workspace
 from tests.conftest import Arm
 from tests.emulator.storage import Storage, storage_at
 
-KILLS = 200
+KILLS, SECONDS = 200, 1200.0
 KINDS = ("azurite", "emulator", "both")
 JOBS_A_ROUND = 6  # new ones, so that all of them have run before the next day
 
@@ -65,7 +66,7 @@ class Tally:
 
 def run() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder, storage_at(Path(folder) / "home") as storage:
-        tally = crash(storage, KILLS)
+        tally = crash(storage, KILLS, SECONDS)
     counts = ", ".join(f"{count:,} of {kind}" for kind, count in sorted(tally.acknowledged.items()))
     detail = f"{counts} acknowledged over {tally.kills} kills of Azurite, the emulator, or both"
     for wrong in tally.wrong:
@@ -76,13 +77,14 @@ def run() -> Iterator[Figure]:
     yield Figure("from a kill to the next answers, slowest", slowest, "s", "", None, f"{tally.kills} kills")
 
 
-def crash(storage: Storage, kills: int, seed: int = 1) -> Tally:
-    """``kills`` rounds on one state folder."""
-    tally = Tally()
-    workspace = _prepare(storage)
-    jobs = Jobs(workspace)
+def crash(storage: Storage, kills: int, seconds: float = 1e9, seed: int = 1) -> Tally:
+    """``kills`` rounds on one state folder, fewer where ``seconds`` are over."""
+    tally, deadline = Tally(), time.monotonic() + seconds
+    jobs = Jobs(_prepare(storage))
     subjects: list[Subject] = [jobs, *map(Resources, range(2)), *map(Blobs, range(4))]
-    while tally.kills < kills:
+    for subject in subjects:
+        subject.connect(storage)
+    while tally.kills < kills and time.monotonic() < deadline:
         touched = _round(storage, KINDS[tally.kills % len(KINDS)], random.Random(seed + tally.kills), subjects, tally)
         _judge(touched, tally)
     _judge([(subject, set(subject.known)) for subject in subjects], tally)
@@ -92,19 +94,14 @@ def crash(storage: Storage, kills: int, seed: int = 1) -> Tally:
 
 def _prepare(storage: Storage) -> str:
     """A container, and a workspace with a cluster of two nodes; the workspace's id."""
-    from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import AmlCompute, Environment, Workspace
-    from azure.identity import EnvironmentCredential
-
     storage.service().create_container("crash")
-    arm = Arm(storage.emulator)
-    arm.put(_group(arm), {"location": "westeurope"})
-    client = MLClient(EnvironmentCredential(), arm.subscription, "crash", "crash")
-    id = client.workspaces.begin_create(Workspace(name="crash", location="westeurope")).result().id
-    image = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
-    client.environments.create_or_update(Environment(name="plain", version="1", image=image))
-    client.compute.begin_create_or_update(AmlCompute(name="two", size="Standard_DS3_v2", max_instances=2)).result()
-    return str(id)
+    id, arm = workspace(storage.emulator, "crash"), Arm(storage.emulator)
+    image = {"image": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"}
+    cluster = {"vmSize": "Standard_DS3_v2", "scaleSettings": {"maxNodeCount": 2}}
+    assert arm.put(f"{id}/environments/plain/versions/1", {"properties": image}).ok
+    compute = {"location": "westeurope", "properties": {"computeType": "AmlCompute", "properties": cluster}}
+    assert arm.put(f"{id}/computes/two", compute).ok
+    return id
 
 
 def _group(arm: Arm) -> str:
@@ -115,8 +112,6 @@ def _round(
     storage: Storage, kind: str, dice: random.Random, subjects: list[Subject], tally: Tally
 ) -> list[tuple[Subject, set[str]]]:
     """Write, kill, and come back; what was written to."""
-    for subject in subjects:
-        subject.connect(storage)
     writers = [Writer(subject, dice.random()) for subject in subjects]
     for writer in writers:
         writer.start()
