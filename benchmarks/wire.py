@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import urllib.request
 from collections.abc import Mapping
@@ -28,12 +29,19 @@ class Wire:
         self._context = _trust(bundle)
 
     async def __aenter__(self) -> Wire:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
-        self.writer.write(f"CONNECT {self.host}:443 HTTP/1.1\r\nHost: {self.host}:443\r\n\r\n".encode())
-        head = await self.reader.readuntil(b"\r\n\r\n")
+        loop, tunnel = asyncio.get_running_loop(), socket.socket()
+        tunnel.setblocking(False)
+        await loop.sock_connect(tunnel, ("127.0.0.1", self.port))
+        await loop.sock_sendall(tunnel, f"CONNECT {self.host}:443 HTTP/1.1\r\nHost: {self.host}:443\r\n\r\n".encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n") and (part := await loop.sock_recv(tunnel, 4096)):
+            head += part
         if b" 200 " not in head.split(b"\r\n", 1)[0]:
+            tunnel.close()
             raise ConnectionError(head.decode("latin-1"))
-        await self.writer.start_tls(self._context, server_hostname=self.host)
+        self.reader, self.writer = await asyncio.open_connection(
+            sock=tunnel, ssl=self._context, server_hostname=self.host
+        )
         return self
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

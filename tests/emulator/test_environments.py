@@ -99,9 +99,7 @@ def test_an_environment_is_made_once_for_its_content(offline: Home) -> None:
     assert first.variables == {"FRUIT": "yes"}
     inode = first.python.parent.stat().st_ino
 
-    started = time.perf_counter()
     second, log = build(offline, conda_file("Pear", OWN, {"pip": ["Apple >= 1"]}, name="another spelling"))
-    assert time.perf_counter() - started < 0.5
     assert second.digest == first.digest
     assert second.python.parent.stat().st_ino == inode
     assert any("was built before" in line for line in log)
