@@ -126,7 +126,7 @@ def _as_it_comes(folder: Path, key: str) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    program = PROGRAM.parents[2] / "node_modules/azurite/dist/src/blob/main.js"
+    program = PROGRAM.parents[3] / "node_modules/azurite/dist/src/blob/main.js"
     options = ["--blobPort", str(port), "-l", str(folder), "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     other = base64.b64encode(secrets.token_bytes(64)).decode()
     process = subprocess.Popen(
