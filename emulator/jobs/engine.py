@@ -87,6 +87,8 @@ class Execution:
         self._logs: list[GrowingFile] = []
         self._grant: dict[str, str] = {}
         self._said: list[str] = []
+        self._told: list[asyncio.Task[None]] = []
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # set once its end is on disk
 
     def cancel(self, reason: str) -> None:
         """Make an end of it: ``run`` returns within five seconds, with the job Canceled. Once is enough."""
@@ -99,6 +101,12 @@ class Execution:
             self.task.cancel()
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            self._is_over()
+
+    async def _run(self) -> None:
         failure: JobFailed | None = None
         try:
             await self._live()
@@ -119,19 +127,29 @@ class Execution:
     # In the order in which it happens
 
     async def _live(self) -> None:
-        await self._record(Event.PICKED_UP, {})
+        self._tell(Event.PICKED_UP)
         self._planting = asyncio.create_task(Tree.plant())
         self._tracking = asyncio.create_task(self._track())
         built = await self._environment()
-        await self._record(Event.PREPARED, {})
+        self._tell(Event.PREPARED)
         await self._take_nodes()
         self.phase = Phase.PLACED
-        await self._record(Event.PLACED, {"started": time.time()})
+        placed = self._tell(Event.PLACED, {"started": time.time()})
         processes = await self._prepare(built)
+        # That it has nodes is on disk before anything runs: after a crash it must not be taken for one that waits.
         # Shielded: a cancel ends this wait, and then still needs the warden to be there and the run to be told of its end.
-        await asyncio.gather(asyncio.shield(self._planting), asyncio.shield(self._tracking))
+        await asyncio.gather(*(asyncio.shield(one) for one in (self._planting, self._tracking, placed)))
         await self._execute(processes)
-        await self._record(Event.EXITED, {})
+        self._tell(Event.EXITED)
+
+    def _tell(self, event: Event, facts: dict[str, Any] | None = None) -> asyncio.Task[None]:
+        """Record the event; the job goes on meanwhile. Tasks begin in the order in which they are made, and so do the writes."""
+        telling = asyncio.create_task(self._put_down(event, facts or {}))
+        self._told.append(telling)
+        return telling
+
+    async def _put_down(self, event: Event, facts: dict[str, Any]) -> None:
+        await self._record(event, facts)
 
     async def _track(self) -> None:
         await self._cloud.tracking.create_run(
@@ -275,25 +293,41 @@ class Execution:
     async def _end(self, failure: JobFailed | None) -> None:
         placed, self.phase = self.phase is not Phase.WAITING, Phase.STORING
         facts: dict[str, Any] = {}
+        told = self._event(failure)
+        words: asyncio.Future[Any] | None = None
         try:
             await self._fell()
+            words = self._last_words(told, failure)
             if placed:
-                good = failure is None and self.canceled is None
-                facts = await self._store(good)
+                facts = await self._store(told is Event.STORED)
         except Exception as error:  # noqa: B902 - a job whose outputs cannot be stored has failed, and says why
             if not isinstance(error, JobFailed):
                 LOGGER.exception("The outputs of the job %s could not be stored.", self.id)
             failure = failure or (error if isinstance(error, JobFailed) else failures.engine_failed(error))
         self._pools.give(self._target.key, self.name)
-        event = Event.STOPPED if self.canceled is not None else Event.BROKE if failure is not None else Event.STORED
-        if failure is not None and self.canceled is None:
+        event = self._event(failure)
+        if event is Event.BROKE and failure is not None:
             facts["error"] = failures.response(failure, self._region)
+        await asyncio.gather(*(() if words is None else (words,)))
+        if event is not told or words is None:
+            await self._last_words(event, failure)
+        await self._tell(event, {**facts, "ended": time.time()})
+        self._is_over()
+        await self._clean()
+
+    def _event(self, failure: JobFailed | None) -> Event:
+        return Event.STOPPED if self.canceled is not None else Event.BROKE if failure is not None else Event.STORED
+
+    def _last_words(self, event: Event, failure: JobFailed | None) -> asyncio.Future[Any]:
+        """The job's own words about itself, not its result: they do not keep it from ending."""
+        if event is Event.BROKE and failure is not None:
             self._say(failure.message)
         log = asyncio.to_thread(self._artifacts.put, "system_logs/lifecycler/lifecycler.log", self._timeline())
-        # The job's own words about itself, not its result: they do not keep it from ending.
-        await asyncio.gather(log, self._end_tracking(event), return_exceptions=True)
-        await self._record(event, {**facts, "ended": time.time()})
-        await self._clean()
+        return asyncio.gather(log, self._end_tracking(event), return_exceptions=True)
+
+    def _is_over(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
 
     async def _fell(self) -> None:
         """End what runs, and what was begun beside."""
@@ -317,6 +351,7 @@ class Execution:
         self._pools.give(self._target.key, self.name)
         await self._fell()
         self._cloud.identity.revoke(self._grant)
+        await asyncio.gather(*self._told, return_exceptions=True)
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     # What it knows

@@ -47,6 +47,9 @@ class Orchestration:
         self.name = self.id.name
         self.canceled: str | None = None
         self.task: asyncio.Task[None] | None = None
+        self.over: asyncio.Future[None] = (
+            asyncio.get_running_loop().create_future()
+        )  # as of any job; nobody waits for it
         self._workspace = self.id.ancestor(1)
         self._cloud, self._document, self._record = cloud, document, record
         self._settings: dict[str, Any] = document.body["private"]["settings"]
@@ -193,10 +196,10 @@ class Orchestration:
         self._live.setdefault(step.name, "")
         document = self._cloud.store.get(step.id)
         execution = self._cloud.jobs.executing(document) if document is not None else None
-        if execution is None or execution.task is None:
+        if execution is None or isinstance(execution, Orchestration):
             self._ends.put_nowait(step)
         else:
-            execution.task.add_done_callback(lambda _: self._ends.put_nowait(step))
+            execution.over.add_done_callback(lambda _: self._ends.put_nowait(step))
 
     async def _settle(self, step: Step) -> None:
         """Take note of a step that has ended."""

@@ -59,6 +59,8 @@ def test_jobs_after_the_end_of_their_emulator(tmp_path: Path, monkeypatch: pytes
             monkeypatch.setenv(name, value)
         client, mark = workspace(azure), f"sleep 31{uuid.uuid4().int % 10000}"
         lost = submit(client, f"echo before; setsid {mark} & {mark}")
+        # It has the node before the others ask for it: all wait for the same environment, and whoever is first takes it.
+        until(lambda: log_of(client, lost) == "before\n" and len(running(mark)) >= 2)
         waiting = submit(client, "echo went on")
         made = {"o": {"type": "uri_folder"}}
         after = step("true", {"i": "${{parent.jobs.first.outputs.o}}"})
@@ -67,7 +69,6 @@ def test_jobs_after_the_end_of_their_emulator(tmp_path: Path, monkeypatch: pytes
         goes_on = client.jobs.create_or_update(pipeline(tmp_path, {"first": first, "after": after}))
         until(lambda: children(client, cut)["first"].status == "Running")
         until(lambda: children(client, goes_on)["first"].status == "Queued")
-        until(lambda: log_of(client, lost) == "before\n" and len(running(mark)) >= 2)
         if dies == "killed":
             os.kill(found.pid, signal.SIGKILL)
         else:
