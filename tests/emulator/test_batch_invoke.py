@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -217,3 +219,27 @@ def test_a_deployment_of_a_finished_job(client: MLClient, endpoint: str, tmp_pat
     assert (tmp_path / "named-outputs" / "scores" / "s.txt").read_text() == "one 0.25\n"
     with pytest.raises(HttpResponseError, match="The job 'nobody', of which a component is to be made, was not found"):
         deploy(client, endpoint, "from-nothing", job_definition="nobody")
+
+
+def test_a_request_is_known_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    azure = Emulator(tmp_path / "home", port=0)
+    found = azure.start(detached=True)
+    try:
+        for name, value in azure.environment().items():
+            monkeypatch.setenv(name, value)
+        client, number = batch.workspace(azure), str(uuid.uuid4())
+        batch.component(client, tmp_path, "1", "sleep 60")
+        endpoint = batch.endpoint(client)
+        deploy(client, endpoint, "one")
+        batch.default(client, endpoint, "one")
+        first = Caller(azure, client, endpoint).post({}, repeatability__request_id=number).json()["name"]
+        os.kill(found.pid, signal.SIGKILL)
+        Emulator(tmp_path / "home", port=found.port).start(detached=True)
+        for name, value in azure.environment().items():
+            monkeypatch.setenv(name, value)
+        again = Caller(azure, client, endpoint).post({}, repeatability__request_id=number).json()["name"]
+        other = Caller(azure, client, endpoint).post({}, repeatability__request_id=str(uuid.uuid4())).json()["name"]
+        assert again == first and other != first
+        assert [job.name for job in client.batch_endpoints.list_jobs(endpoint)] == [other, first]
+    finally:
+        azure.stop()

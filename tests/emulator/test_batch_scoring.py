@@ -103,11 +103,14 @@ def ended(client: MLClient, name: str, status: str = "Completed") -> Job:
     return child
 
 
-def log(client: MLClient, child: str, name: str = "user_logs/std_log.txt") -> str:
+def log(client: MLClient, child: str, below: str = "user_logs/") -> str:
+    """The logs whose names begin with ``below``."""
     import requests
 
     found = client.jobs._runs_operations.get_run_details(child)
-    return requests.get(found.log_files[name], timeout=30).text if name in found.log_files else str(found.error)
+    return "".join(
+        requests.get(link, timeout=30).text for name, link in found.log_files.items() if name.startswith(below)
+    )
 
 
 def scores(client: MLClient, name: str, folder: Path, file: str = "predictions.csv") -> list[str]:
@@ -148,7 +151,7 @@ def test_a_script_scores_mini_batches_in_order(client: MLClient, data: Path, tmp
     # The folder in the folder is not looked into.
     expected = ["a.txt w7 2", "b.txt w7 2", "d.txt w7 1"]
     assert scores(client, name, tmp_path / "down", "scores.txt") == expected
-    assert "level DEBUG" in log(client, str(child.name), "logs/user/stdout/10.0.0.4/process000.stdout.txt")
+    assert "level DEBUG" in log(client, str(child.name), "logs/user/stdout/")
     one = invoke(
         client,
         endpoint,
@@ -197,7 +200,7 @@ def test_failures_below_the_threshold_are_logged_and_left_out(client: MLClient, 
     child = ended(client, name)
     assert scores(client, name, tmp_path / "down") == ["a.txt w7 1", "b.txt w7 1", "d.txt w7 1"]
     assert "ValueError: cannot read bad.txt" in log(client, str(child.name), "logs/user/error.txt")
-    trace = log(client, str(child.name), "logs/user/error/10.0.0.4/process000.txt")
+    trace = log(client, str(child.name), "logs/user/error/10.0.0.4/")
     assert trace.count("Traceback") == 4, "It was tried once and three times again."
 
 
