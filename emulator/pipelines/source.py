@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def version(call: Call, id: ResourceId) -> ResourceId:
     """The id under which the component that ``call`` would register as ``id`` is registered."""
-    spec = (call.json().get("properties") or {}).get("componentSpec") or {}
+    spec: Any = call.json()
+    for name in ("properties", "componentSpec"):
+        spec = spec.get(name) if isinstance(spec, dict) else None
     if not isinstance(spec, dict) or not spec.get("sourceJobId") or spec.get("jobs"):
         return id
     job = _job(call.cloud, id.ancestor(1), spec["sourceJobId"])

@@ -68,8 +68,8 @@ def default(client: MLClient, endpoint: str, deployment: str) -> None:
     client.batch_endpoints.begin_create_or_update(found).result()
 
 
-def component(client: MLClient, folder: Path, version: str, command: str) -> str:
-    """The id of a version of the pipeline component ``whole``: one step, which runs ``command``."""
+def component_file(folder: Path, version: str, command: str) -> Path:
+    """The file of a version of the pipeline component ``whole``: one step, which runs ``command``."""
     inputs = {
         "text": {"type": "string", "default": "said"},
         "share": {"type": "number", "default": 0.5},
@@ -92,7 +92,12 @@ def component(client: MLClient, folder: Path, version: str, command: str) -> str
     whole = {"type": "pipeline", "name": "whole", "version": version, "inputs": inputs, "outputs": outputs}
     path = folder / f"whole-{version}.yml"
     path.write_text(yaml.safe_dump({**whole, "jobs": {"score": job}}, sort_keys=False))
-    return str(client.components.create_or_update(load_component(path)).id)
+    return path
+
+
+def component(client: MLClient, folder: Path, version: str, command: str) -> str:
+    """The id of such a version, registered."""
+    return str(client.components.create_or_update(load_component(component_file(folder, version, command))).id)
 
 
 def forget_deployment() -> None:

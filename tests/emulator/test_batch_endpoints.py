@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.ai.ml import MLClient
+from azure.ai.ml import MLClient, load_component
 from azure.ai.ml.entities import BatchEndpoint, CodeConfiguration, ModelBatchDeployment, ModelBatchDeploymentSettings
 from azure.ai.ml.entities import PipelineComponentBatchDeployment, Workspace
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -121,7 +121,7 @@ def test_deployments_and_the_default(client: MLClient) -> None:
         client.batch_deployments.get("green", endpoint)
 
 
-def test_a_deployment_of_a_pipeline_component(client: MLClient, arm: Arm) -> None:
+def test_a_deployment_of_a_pipeline_component(client: MLClient, arm: Arm, tmp_path: Path) -> None:
     endpoint = batch.endpoint(client)
     settings: Any = {"default_compute": batch.CLUSTER, "continue_on_step_failure": False}
     made = client.batch_deployments.begin_create_or_update(
@@ -132,6 +132,10 @@ def test_a_deployment_of_a_pipeline_component(client: MLClient, arm: Arm) -> Non
     without = PipelineComponentBatchDeployment(name="two", endpoint_name=endpoint, component="whole:1")
     client.batch_deployments.begin_create_or_update(without).result()
     client.batch_deployments.get("two", endpoint)
+    loaded = load_component(batch.component_file(tmp_path, "9", "true"))
+    from_file = PipelineComponentBatchDeployment(name="three", endpoint_name=endpoint, component=loaded)
+    made = client.batch_deployments.begin_create_or_update(from_file).result()
+    assert str(made.component).endswith("/components/whole/versions/9")  # type: ignore[attr-defined]
     id = f"{workspace_id(client)}/batchEndpoints/{endpoint}/deployments/one"
     told = arm.get(id, version="2024-01-01-preview").json()["properties"]["deploymentConfiguration"]
     assert told["componentId"]["assetId"].endswith("/components/whole/versions/1")

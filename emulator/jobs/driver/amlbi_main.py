@@ -141,9 +141,11 @@ class Run:
     def gone(self, index: int, worker: Worker) -> None:
         worker.process.join()
         code, task = worker.process.exitcode, worker.task
-        self.replace(index)
-        if not worker.ready or task is None:
+        if not worker.ready:
             raise JobFailed(f"The process {worker.name} ended with {code} before run() was called.")
+        self.replace(index)
+        if task is None:
+            return
         self.complain(worker, f"Mini-batch {task.index}: the process ended with {code} in run().")
         self.again(task)
 
