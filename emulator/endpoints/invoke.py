@@ -136,8 +136,9 @@ async def invoke(call: Call) -> Reply:
         id = ResourceId.parse(endpoint.parent).child("jobs", invocation.body["job"])
         # One that is there was made by a request before this one, unless it has the name that this one chose.
         if invocation.body == wanted or call.cloud.store.get(str(id)) is None:
+            first = call.cloud.store.get(f"{endpoint.id}/deployments/{invocation.body['deployment']}")
             try:
-                await _submit(call, endpoint, deployment, id, request)
+                await _submit(call, endpoint, first or deployment, id, request)
             except AzureError:  # nothing was made of it
                 await call.cloud.store.write(lambda tx: tx.delete(claim))
                 raise

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-BIG = 32 * 1024 * 1024  # bytes of a CSV file that are read at once
+BIG, PART = 32 * 1024 * 1024, 8 * 1024 * 1024  # bytes of a CSV file that are read at once, and of a bigger one's parts
 IMAGES = (".png", ".jpg", ".jpeg", ".tiff", ".bmp", ".gif")
 LOGGER = logging.getLogger("azureml")
 
@@ -77,7 +77,7 @@ def _read(path: str) -> Iterator[Any]:
         return
     with open(path, "rb") as file:
         sample = file.read(1 << 20)
-    with pandas.read_csv(path, chunksize=max(1, BIG * sample.count(b"\n") // len(sample))) as parts:
+    with pandas.read_csv(path, chunksize=max(1, PART * sample.count(b"\n") // len(sample))) as parts:
         yield from map(_typed, parts)
 
 
