@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.endpoints import batch_endpoints, models
 from emulator.errors import AzureError
-from emulator.http import Call
+from emulator.http import Call, Reply
 from emulator.jobs.schema import (
     LIMIT,
     VARIABLE,
@@ -30,6 +30,7 @@ from emulator.jobs.schema import (
 )
 from emulator.jobs.targets import target
 from emulator.machinelearning import assets, datastores
+from emulator.management import arm
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind
 from emulator.pipelines import request
@@ -191,16 +192,19 @@ def render(cloud: Cloud, document: Document) -> dict[str, Any]:
     return {"properties": {name: document.body["properties"].get(name) for name in absent}}
 
 
-async def deleting(call: Call, document: Document) -> None:
-    endpoint = call.cloud.store.get(document.parent)
+async def delete(call: Call) -> Reply:
+    """Who deletes the endpoint, its workspace or their group deletes the default too; by itself it stays."""
+    id = ResourceId.parse(call.params["id"])
+    endpoint = call.cloud.store.get(str(id.parent))
     default = (endpoint.body["properties"].get("defaults") or {}).get("deploymentName") if endpoint else None
-    if endpoint is not None and default and default.lower() == document.name.lower():
+    if endpoint is not None and default and default.lower() == id.name.lower():
         raise AzureError(
             409,
             "UserError",
-            f"The deployment '{document.name}' is the default of the endpoint '{endpoint.name}' and cannot be deleted. Make "
+            f"The deployment '{default}' is the default of the endpoint '{endpoint.name}' and cannot be deleted. Make "
             "another deployment the default first, or delete the endpoint.",
         )
+    return await arm.delete(call, KIND, id)
 
 
 KIND = Kind(
@@ -209,6 +213,6 @@ KIND = Kind(
     tracked=True,
     long=True,
     check=check,
-    deleting=deleting,
+    delete=delete,
     render=render,
 )

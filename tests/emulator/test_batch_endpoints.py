@@ -8,14 +8,21 @@ from typing import Any
 
 import pytest
 from azure.ai.ml import MLClient, load_component
-from azure.ai.ml.entities import BatchEndpoint, CodeConfiguration, ModelBatchDeployment, ModelBatchDeploymentSettings
-from azure.ai.ml.entities import PipelineComponentBatchDeployment, Workspace
+from azure.ai.ml.entities import (
+    BatchEndpoint,
+    CodeConfiguration,
+    Environment,
+    ModelBatchDeployment,
+    ModelBatchDeploymentSettings,
+    PipelineComponentBatchDeployment,
+    Workspace,
+)
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from emulator import Emulator
 from tests.conftest import Arm
 from tests.emulator import batch
-from tests.emulator.machinelearning import put_version, workspace_id
+from tests.emulator.machinelearning import put_version, until, workspace_id
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +126,19 @@ def test_deployments_and_the_default(client: MLClient) -> None:
     client.batch_endpoints.begin_delete(endpoint).result()
     with pytest.raises(ResourceNotFoundError):
         client.batch_deployments.get("green", endpoint)
+
+
+def test_a_default_deployment_goes_with_its_workspace(workspace: MLClient, arm: Arm, tmp_path: Path) -> None:
+    workspace.environments.create_or_update(Environment(name="plain", version="1", image=batch.IMAGE))
+    batch.component(workspace, tmp_path, "1", "true")
+    endpoint = batch.endpoint(workspace)
+    made = PipelineComponentBatchDeployment(name="one", endpoint_name=endpoint, component="whole:1")
+    workspace.batch_deployments.begin_create_or_update(made).result()
+    batch.default(workspace, endpoint, "one")
+    id = workspace_id(workspace)
+    assert arm.delete(f"{id}/batchEndpoints/{endpoint}/deployments/one").status_code == 409
+    assert arm.delete(id).status_code == 202
+    until(lambda: arm.get(id).status_code == 404)
 
 
 def test_a_deployment_of_a_pipeline_component(client: MLClient, arm: Arm, tmp_path: Path) -> None:
