@@ -5,12 +5,12 @@ Its steps are registered under the hash of their content, as ``aml publish`` doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner import component, conda, inputs, settings, talk, yaml_file
+from runner import component, conda, inputs, release, settings, talk, yaml_file
 from runner.component import Component
 from runner.config import Read
 from runner.errors import Mistake
@@ -19,6 +19,8 @@ from runner.paths import JobFolder
 
 if TYPE_CHECKING:
     from runner.workspace import Workspace
+
+COMMIT = "git_commit"
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,17 @@ def read(workspace: Workspace, folder: JobFolder, config: Read, given: Sequence[
         )
     found = read_component(workspace, (folder.root / named.removeprefix("file:")).resolve(), config)
     declared = found.content.get("inputs") or {}
-    values = inputs.read({**(written.get("inputs") or {}), **inputs.named(given, declared)}, declared)
+    asked = {**(written.get("inputs") or {}), **inputs.named(given, declared)}
+    values = inputs.read(with_commit(asked, declared, folder.root), declared)
     return Pipeline(folder, found, inputs.place(workspace.check(), values))
+
+
+def with_commit(given: Mapping[str, Any], declared: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The inputs with the Git commit of ``folder``, for a pipeline that has the input ``git_commit`` and is not given it."""
+    if COMMIT not in declared or COMMIT in given:
+        return dict(given)
+    head, dirty = release.commit(folder)
+    return {**given, COMMIT: f"{head}-dirty" if dirty else head} if head else dict(given)
 
 
 def read_component(workspace: Workspace, file: Path, config: Read) -> Component:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from runner import settings
+from runner.pipeline import with_commit
 from tests.conftest import Arm
 from tests.runner.conftest import PIPELINE, Aml
 
@@ -104,3 +106,21 @@ def test_a_pipeline_goes_on_after_ctrl_c_and_is_cancelled(
         "Completed",
         "Canceled",
     }
+
+
+def test_a_pipeline_that_asks_for_the_commit_is_given_it(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+
+    declared = {"git_commit": {"type": "string", "optional": True}}
+    assert with_commit({}, declared, tmp_path) == {}, "there is no repository"
+    git("init")
+    (tmp_path / "pipeline.yml").write_text("")
+    git("add", ".")
+    git("-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-m", "first")
+    head = git("rev-parse", "HEAD")
+    assert with_commit({}, declared, tmp_path) == {"git_commit": head}
+    assert with_commit({"git_commit": "mine"}, declared, tmp_path) == {"git_commit": "mine"}
+    assert with_commit({}, {}, tmp_path) == {}, "it was not asked for"
+    (tmp_path / "pipeline.yml").write_text("other")
+    assert with_commit({}, declared, tmp_path) == {"git_commit": f"{head}-dirty"}
