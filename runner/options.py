@@ -80,3 +80,19 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--stack", metavar="NAME", cls=SettingOption, help="Work on the target of this stack: local, dev, prod …"
     )(called)
+
+
+def with_configuration(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare ``config_path`` and ``overrides``, of which ``runner.config`` makes the configuration of a job's folder."""
+    changed = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change the configuration: compute.max_instances=2",
+    )(function)
+    return click.option(
+        "--config-path",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Compute and environment to make where there are none; cfg/config.yaml of the job's folder by default.",
+    )(changed)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import getpass
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -146,27 +147,20 @@ def lease(store: Datastore, endpoint: Endpoint, what: str) -> Lease:
     return Lease(store, f"{release.FOLDER}/{endpoint.name}/lease", what, holder.encode("ascii", "replace").decode())
 
 
-class _undone:
+@contextmanager
+def _undone(endpoint: Endpoint, deployment: str, history: list[str], keep: bool) -> Iterator[None]:
     """A deployment that fails its try goes, unless it is to be kept, or has served before; and who serves is said."""
+    from azure.core.exceptions import HttpResponseError
 
-    def __init__(self, endpoint: Endpoint, deployment: str, history: list[str], keep: bool) -> None:
-        self._endpoint, self._deployment, self._history, self._keep = endpoint, deployment, history, keep
+    from runner import azure_errors
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        from azure.core.exceptions import HttpResponseError
-
-        from runner import azure_errors
-
-        if not isinstance(error, JobFailed | HttpResponseError):
-            return
-        told: RunnerError = azure_errors.explain(error) if isinstance(error, HttpResponseError) else error
-        if not self._keep and self._deployment not in self._history:
-            if self._deployment in self._endpoint.deployments():
-                self._endpoint.remove(self._deployment)
-        serving = f"{self._history[0]} still serves." if self._history else "No release serves yet."
+    try:
+        yield
+    except (JobFailed, HttpResponseError) as error:
+        told: RunnerError = error if isinstance(error, JobFailed) else azure_errors.explain(error)
+        if not keep and deployment not in history and deployment in endpoint.deployments():
+            endpoint.remove(deployment)
+        serving = f"{history[0]} still serves." if history else "No release serves yet."
         raise type(told)(f"Not published. {serving} {told.message}", details=told.details, next=told.next) from None
 
 

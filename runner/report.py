@@ -52,7 +52,10 @@ class Report:
                 *talk.table(("metric", "value"), [(key, f"{value:.6g}") for key, value in self.metrics.items()]),
                 "",
             ]
-        return [*said, *talk.table(("output", "where"), list(self.outputs.items()))]
+        places = [
+            (name, where or f"aml jobs download {self.name} --output {name}") for name, where in self.outputs.items()
+        ]
+        return [*said, *talk.table(("output", "where"), places)]
 
     def raise_for_status(self, flags: str) -> None:
         """Raise ``JobFailed`` for a job that did not complete; ``flags`` names its target in the next command."""

@@ -123,8 +123,8 @@ class Gate(BaseModel):
 
     @staticmethod
     def read(folder: Path, output: str) -> Gate:
-        """From the only JSON file of an output; raises ``JobFailed`` for what is none."""
-        file = scores.only(folder, "*.json", output, key="gate")
+        """From the only file of an output, JSON whatever it is called; raises ``JobFailed`` for what is none."""
+        file = scores.only(folder, "*", output, key="gate")
         try:
             return Gate.model_validate_json(file.read_bytes())
         except ValidationError as error:

@@ -9,7 +9,7 @@ import click
 from runner import config, experiment, resources, settings, talk
 from runner.experiment import Experiment
 from runner.following import follow, status_of
-from runner.options import Command, with_settings
+from runner.options import Command, with_configuration, with_settings
 from runner.paths import BATCH_SINGLE_STEP, JobFolder
 from runner.progress import Progress
 from runner.report import Report
@@ -18,14 +18,7 @@ from runner.report import Report
 @click.command(cls=Command)
 @click.option("--input-data-path", required=True, help="The data, below the datastore's root: /iris_dataset.csv")
 @click.option("--output-data-path", required=True, help="The folder for the outputs, below the datastore's root: /")
-@click.option(
-    "--config-path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Compute and environment to make where there are none; cfg/config.yaml of the job's folder by default.",
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the configuration: compute.max_instances=2"
-)
+@with_configuration
 @click.option("--job-folder", default=BATCH_SINGLE_STEP, show_default=True, help="The folder with job.yml.")
 @click.option("--no-wait", is_flag=True, help="Submit, and print the job's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -65,6 +65,7 @@ def command(
         told["scores"] = [dict(zip(scored[1].columns, row, strict=True)) for row in scored[1].rows] if scored else []
         talk.show_json({**told, "steps": [dataclasses.asdict(run) for run in runs.values()]})
     elif scored:
+        talk.say(f"the first rows of {scored[0]}:")
         for line in scored[1].lines():
             talk.show(line)
     report.raise_for_status(found.flags)

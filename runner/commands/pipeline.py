@@ -9,7 +9,7 @@ import click
 
 from runner import config, experiment, resources, settings, talk
 from runner.following import status_of
-from runner.options import Command, with_settings
+from runner.options import Command, with_configuration, with_settings
 from runner.paths import PIPELINE_TWO_STEP, JobFolder
 from runner.progress import Progress
 
@@ -22,14 +22,7 @@ from runner.progress import Progress
     metavar="[NAME=]VALUE",
     help="An input in the place of job.yml's: a literal, or a path below the datastore's root. May be repeated.",
 )
-@click.option(
-    "--config-path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Compute and environment to make where there are none; cfg/config.yaml of the job's folder by default.",
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the configuration: compute.max_instances=2"
-)
+@with_configuration
 @click.option("--job-folder", default=PIPELINE_TWO_STEP, show_default=True, help="The folder with job.yml.")
 @click.option("--force-rerun", is_flag=True, help="Run every step, also those whose outputs could be reused.")
 @click.option(

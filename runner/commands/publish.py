@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from runner import config, experiment, settings, talk
-from runner.options import Command, with_settings
+from runner.options import Command, with_configuration, with_settings
 from runner.paths import PIPELINE_TWO_STEP, JobFolder
 from runner.progress import Progress
 
@@ -23,14 +23,7 @@ from runner.progress import Progress
     type=click.Path(dir_okay=False, path_type=Path),
     help="Publish exactly what this manifest names, as an earlier aml publish printed it.",
 )
-@click.option(
-    "--config-path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Compute and environment to make where there are none; cfg/config.yaml of the job's folder by default.",
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the configuration: compute.max_instances=2"
-)
+@with_configuration
 @click.option(
     "--keep", default=2, show_default=True, type=click.IntRange(0), help="How many deployments that served before stay."
 )

@@ -137,6 +137,7 @@ inputs:
   data: {type: uri_file}
 outputs:
   scores: {type: uri_folder}
+  gate: {type: uri_file}
 jobs:
   split:
     type: command
@@ -146,7 +147,7 @@ jobs:
     type: command
     component: components/predict.yml
     inputs: {rest: "${{parent.jobs.split.outputs.rest}}", how: well}
-    outputs: {scores: "${{parent.outputs.scores}}"}
+    outputs: {scores: "${{parent.outputs.scores}}", gate: "${{parent.outputs.gate}}"}
 """,
     "components/split.yml": """
 $schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
@@ -170,9 +171,10 @@ inputs:
   seed: {type: integer, default: 0}
 outputs:
   scores: {type: uri_folder}
+  gate: {type: uri_file}
 code: ../code
 environment: azureml:trial-environment:1
-command: python predict.py ${{inputs.rest}} ${{outputs.scores}} ${{inputs.how}}
+command: python predict.py ${{inputs.rest}} ${{outputs.scores}} ${{outputs.gate}} ${{inputs.how}}
 """,
     "code/split.py": """
 import pathlib, shutil, sys
@@ -180,8 +182,8 @@ print("read", len(pathlib.Path(sys.argv[1]).read_text()), "characters")
 shutil.copy(sys.argv[1], pathlib.Path(sys.argv[2]) / "rest.csv")
 """,
     "code/predict.py": """
-import csv, pathlib, sys
-rest, scores, how = sys.argv[1:]
+import csv, json, pathlib, sys
+rest, scores, gate, how = sys.argv[1:]
 if how == "badly":
     sys.exit("the rows are not good")
 rows = list(csv.DictReader((pathlib.Path(rest) / "rest.csv").open()))
@@ -189,6 +191,8 @@ with (pathlib.Path(scores) / "scores.csv").open("w", newline="") as file:
     out = csv.writer(file)
     out.writerow(["id", "prediction"])
     out.writerows([row["id"], "rose" if how == "oddly" else "setosa"] for row in rows)
+said = {"passed": how != "weakly", "reason": "accuracy 0.5 is below the floor 0.9", "metrics": {"accuracy": 0.5}}
+pathlib.Path(gate).write_text(json.dumps(said))
 """,
     "job.yml": """
 $schema: https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json
@@ -205,6 +209,7 @@ scores:
   rows: input
   columns: [id, prediction]
   classes: {prediction: [setosa]}
+gate: gate
 """,
     "smoke/sample.csv": "id,length\n1,5.1\n2,4.9\n",
     "environment/conda.yaml": f"name: x\ndependencies:\n  - python={sys.version_info.major}.{sys.version_info.minor}\n",

@@ -83,7 +83,7 @@ def test_a_label_is_what_it_was_when_it_was_read(pipeline: Path) -> None:
         ("pipeline.yml", ("how: well", "haw: well"), "component 'trial_predict' has no such input"),
         ("pipeline.yml", ("how: well", "data2: 1"), "has no such input"),
         ("pipeline.yml", ("${{parent.inputs.data}}", "${{parent.jobs.predict.outputs.scores}}"), "wait for each other"),
-        ("pipeline.yml", ("{scores: \"${{parent.outputs.scores}}\"}", "{}"), "output 'scores' of the pipeline is bound to no"),
+        ("pipeline.yml", ("scores: \"${{parent.outputs.scores}}\", ", ""), "output 'scores' of the pipeline is bound to no"),
         ("pipeline.yml", ("rest: \"${{parent.jobs.split.outputs.rest}}\", ", ""), "gives no input 'rest'"),
         ("pipeline.yml", ("components/split.yml", "components/splat.yml"), "There is no file"),
         ("pipeline.yml", ("name: trial_pipeline", ""), "has no name"),

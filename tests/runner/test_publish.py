@@ -58,6 +58,7 @@ def test_published_broken_rolled_back(
     assert first.code == 0, first.err
     one = release.Release.model_validate_json(first.out)
     assert endpoint.serving() == one.deployment and one.smoke.rows == 2
+    assert one.smoke.metrics == {"accuracy": 0.5} and one.who
     assert "smoke test: 2 rows, as they must be" in first.err and "step predict · Completed" in first.err
     data = arm.get(f"{Settings(place, {}).workspace_id}/data/{one.endpoint}-release/versions/{one.version}").json()
     assert data["properties"]["dataUri"].endswith(f"/paths/releases/{one.endpoint}/{one.version}.json")
@@ -67,8 +68,13 @@ def test_published_broken_rolled_back(
     versions = f"{Settings(place, {}).workspace_id}/components/trial_pipeline/versions"
     assert len(arm.get(versions).json()["value"]) == 1
 
-    # Broken code, then scores that are not what they must be: the first release serves on, and it is said why.
-    for word, said in (("badly", "the rows are not good"), ("oddly", "column 'prediction' has 'rose'")):
+    # Broken code, a model below its gate, scores that are not what they must be: the first release serves on, and it is said why.
+    broken_ones = {
+        "badly": "the rows are not good",
+        "weakly": "did not pass its gate: accuracy 0.5 is below the floor 0.9",
+        "oddly": "column 'prediction' has 'rose'",
+    }
+    for word, said in broken_ones.items():
         how(pipeline, word)
         broken = publish(*(["--keep-failed"] if word == "oddly" else []))
         assert broken.code == 3 and said in broken.err and broken.out == "", broken.err
