@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import tempfile
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from runner import component, inputs, jobs, names, scores, settings
+from runner import component, inputs, names, scores, settings
 from runner.datastore import Datastore
 from runner.endpoint import Endpoint
-from runner.errors import Mistake
+from runner.errors import JobFailed, Mistake
 from runner.graph import Graph
 from runner.inputs import Value
 from runner.paths import in_datastore
-from runner.scores import HEAD, Scores
+from runner.rest import ML_SCOPE
+from runner.scores import Scores
 
 if TYPE_CHECKING:
     from runner.workspace import Workspace
+
+
+BEGINNING = 64 * 1024  # bytes of the scores that are fetched to show their first rows
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,29 @@ def check(workspace: Workspace, given: Sequence[str], output: str | None, deploy
 
 
 def head(workspace: Workspace, job: str, tables: Sequence[str]) -> tuple[str, Scores] | None:
-    """The first rows of the job's scores and the name of their output; ``None`` when no output has a CSV."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in tables:
-            jobs.download(workspace, job, Path(folder), name)
-            for file in scores.find(Path(folder) / "named-outputs" / name):
-                return name, scores.read(file, HEAD)
+    """The first rows of the job's scores and the name of their output; ``None`` when no output has a CSV. Only their beginning is
+    fetched: scores may be larger than this machine's disk."""
+    from azure.core.exceptions import HttpResponseError
+
+    told = (
+        workspace.rest.get(f"{workspace.service('history')}/runs/{quote(job, safe='')}", ML_SCOPE).get("outputs") or {}
+    )
+    for name in tables:
+        asset = re.search(r"/data/([^/]+)/versions/([^/]+)$", str((told.get(name) or {}).get("assetId")))
+        place = (
+            inputs.IN_DATASTORE.fullmatch(str(workspace.client.data.get(asset[1], asset[2]).path)) if asset else None
+        )
+        if place is None:
+            continue
+        store = Datastore.open(workspace, place[1])
+        for entry in store.entries(place[2], deep=True):
+            if entry.path.endswith(".csv") or not entry.path.rpartition("/")[2].count("."):
+                try:
+                    return name, scores.beginning(
+                        store.container.download_blob(entry.path, offset=0, length=BEGINNING).readall()
+                    )
+                except (JobFailed, HttpResponseError):  # something else than a table
+                    continue
     return None
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from runner import talk
 from runner.errors import JobFailed
@@ -29,14 +31,9 @@ class Scores:
         return talk.table(self.columns, self.rows[:HEAD])
 
 
-def find(folder: Path, pattern: str = "*.csv") -> list[Path]:
-    """The files of an output that may be its scores: a pattern without a folder is looked for at every depth."""
-    return sorted(path for path in folder.rglob(pattern) if path.is_file()) if folder.is_dir() else []
-
-
 def only(folder: Path, pattern: str, output: str, *, key: str = "scores.file") -> Path:
-    """The one file that fits; raises ``JobFailed`` for none and for many: which one would be checked is not left to chance."""
-    found = find(folder, pattern)
+    """The one file that fits, at any depth; raises ``JobFailed`` for none and for many: which is checked is not left to chance."""
+    found = sorted(path for path in folder.rglob(pattern) if path.is_file())
     if len(found) != 1:
         there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         many = f"{len(found)} files" if found else "no file"
@@ -47,20 +44,31 @@ def only(folder: Path, pattern: str, output: str, *, key: str = "scores.file") -
     return found[0]
 
 
-def read(file: Path, most: int | None = None) -> Scores:
-    """The table in ``file``, or its first ``most`` rows; raises ``JobFailed`` for what is not one."""
+def read(file: Path) -> Scores:
+    """The table in ``file``; raises ``JobFailed`` for what is not one."""
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        return _table(stream, file.name)
+
+
+def beginning(content: bytes) -> Scores:
+    """The first rows of a table of which ``content`` is the beginning; what follows its last newline may be cut off."""
+    whole = content[: content.rfind(b"\n") + 1] or content
+    with io.TextIOWrapper(io.BytesIO(whole), "utf-8-sig", newline="") as stream:
+        return _table(stream, "the scores", HEAD)
+
+
+def _table(stream: TextIO, name: str, most: int | None = None) -> Scores:
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            lines = csv.reader(stream, strict=True)
-            columns = tuple(next(lines, ()))
-            rows = tuple(tuple(row) for row in islice((row for row in lines if row), most))
+        lines = csv.reader(stream, strict=True)
+        columns = tuple(next(lines, ()))
+        rows = tuple(tuple(row) for row in islice((row for row in lines if row), most))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise JobFailed(f"'{file.name}' is not CSV in UTF-8: {error}.") from None
+        raise JobFailed(f"'{name}' is not CSV in UTF-8: {error}.") from None
     if not columns:
-        raise JobFailed(f"'{file.name}' is empty: it has no header.")
+        raise JobFailed(f"'{name}' is empty: it has no header.")
     uneven = next((number for number, row in enumerate(rows, 1) if len(row) != len(columns)), None)
     if uneven is not None:
-        raise JobFailed(f"'{file.name}': row {uneven} has {len(rows[uneven - 1])} cells, the header {len(columns)}.")
+        raise JobFailed(f"'{name}': row {uneven} has {len(rows[uneven - 1])} cells, the header {len(columns)}.")
     return Scores(columns, rows)
 
 

@@ -33,6 +33,13 @@ def rules(tmp_path: Path, text: str = RULES) -> smoke.Rules:
     return smoke.read(tmp_path / "pipeline.yml")
 
 
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """The folder that an output was fetched into."""
+    (tmp_path / "output").mkdir()
+    return tmp_path / "output"
+
+
 def test_good_scores_break_no_rule(tmp_path: Path) -> None:
     asked = rules(tmp_path)
     assert asked.scores.broken(GOOD, 2) == [] and asked.scores.file == "*.csv"
@@ -61,18 +68,18 @@ def test_bad_scores_are_told_a_sentence_each(tmp_path: Path, given: Scores, said
     assert len(broken) == len(said) and all(part in line for part, line in zip(said, broken, strict=True)), broken
 
 
-def test_what_a_gate_said_is_read(tmp_path: Path) -> None:
-    (tmp_path / "gate.json").write_text(
+def test_what_a_gate_said_is_read(output: Path) -> None:
+    (output / "gate.json").write_text(
         '{"passed": false, "reason": "accuracy 0.85 is below the floor 0.9", "floor": 0.9}'
     )
-    assert smoke.Gate.read(tmp_path, "gate").reason == "accuracy 0.85 is below the floor 0.9"
-    (tmp_path / "gate.json").write_text('{"metrics": {"accuracy": "high"}}')
+    assert smoke.Gate.read(output, "gate").reason == "accuracy 0.85 is below the floor 0.9"
+    (output / "gate.json").write_text('{"metrics": {"accuracy": "high"}}')
     with pytest.raises(JobFailed) as caught:
-        smoke.Gate.read(tmp_path, "gate")
+        smoke.Gate.read(output, "gate")
     assert "passed: Field required" in caught.value.details
-    (tmp_path / "gate.json").unlink()
+    (output / "gate.json").unlink()
     with pytest.raises(JobFailed, match="Output 'gate' has no file"):
-        smoke.Gate.read(tmp_path, "gate")
+        smoke.Gate.read(output, "gate")
 
 
 @pytest.mark.parametrize(
@@ -118,13 +125,20 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, said: str) 
     assert said in caught.value.message
 
 
-def test_which_file_has_the_scores_is_not_left_to_chance(tmp_path: Path) -> None:
+def test_which_file_has_the_scores_is_not_left_to_chance(output: Path) -> None:
     for name in ("scores.csv", "deep/scores.csv"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("a\n1\n")
+        (output / name).parent.mkdir(exist_ok=True)
+        (output / name).write_text("a\n1\n")
     with pytest.raises(JobFailed, match="has 2 files"):
-        scores.only(tmp_path, "*.csv", "scores")
+        scores.only(output, "*.csv", "scores")
     with pytest.raises(JobFailed, match="has no file 'other.csv'. There are: deep/scores.csv, scores.csv"):
-        scores.only(tmp_path, "other.csv", "scores")
-    (tmp_path / "deep/scores.csv").unlink()
-    assert scores.read(scores.only(tmp_path, "scores.csv", "scores"), 1).lines()[-1].strip() == "1"
+        scores.only(output, "other.csv", "scores")
+    (output / "deep/scores.csv").unlink()
+    assert scores.read(scores.only(output, "scores.csv", "scores")).lines()[-1].strip() == "1"
+
+
+def test_the_beginning_of_a_table_has_its_first_whole_rows() -> None:
+    rows = b"".join(b"%d,setosa\n" % number for number in range(20))
+    assert scores.beginning(b"id,prediction\n" + rows).rows[-1] == ("9", "setosa")
+    assert scores.beginning(b"id,prediction\n1,setosa\n2,vers").rows == (("1", "setosa"),)
+    assert scores.beginning(b"id,prediction").rows == ()
