@@ -9,6 +9,7 @@ from runner.graph import Graph
 from runner.steps import WAITING, StepRun
 
 WIDTH, HEIGHT, ACROSS, DOWN, EDGE = 180, 52, 60, 24, 16
+BOW = 1.5 * HEIGHT
 COLOURS = {
     "Completed": "#2da44e",
     "Failed": "#cf222e",
@@ -32,22 +33,37 @@ def svg(graph: Graph, runs: Mapping[str, StepRun], title: str) -> str:
         for row, name in enumerate(column)
     }
     width = 2 * EDGE + max(len(columns), 1) * (WIDTH + ACROSS) - ACROSS
-    height = 2 * EDGE + tallest * (HEIGHT + DOWN) - DOWN
+    far = {
+        (before, step.name)
+        for step in graph.steps
+        for before in step.after
+        if levels[step.name] - levels.get(before, 0) > 1
+    }
+    height = 2 * EDGE + tallest * (HEIGHT + DOWN) - DOWN + (HEIGHT if far else 0)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
         ' font-family="sans-serif" font-size="13">',
         f"<title>{escape(title)}</title>",
-        *(_edge(at[before], at[step.name]) for step in graph.steps for before in step.after if before in at),
+        *(
+            _edge(at[before], at[step.name], BOW if (before, step.name) in far else 0)
+            for step in graph.steps
+            for before in step.after
+            if before in at
+        ),
         *(_box(name, runs.get(name), *at[name]) for name in graph.names),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
+def _edge(start: tuple[float, float], end: tuple[float, float], bow: float) -> str:
+    """A curve; one that passes other steps goes below them."""
     x1, y1, x2, y2 = start[0] + WIDTH, start[1] + HEIGHT / 2, end[0], end[1] + HEIGHT / 2
-    middle = (x1 + x2) / 2
-    return f'<path d="M{x1:g} {y1:g} C{middle:g} {y1:g} {middle:g} {y2:g} {x2:g} {y2:g}" fill="none" stroke="#8c959f"/>'
+    reach = (x2 - x1) / (8 if bow else 2)
+    return (
+        f'<path d="M{x1:g} {y1:g} C{x1 + reach:g} {y1 + bow:g} {x2 - reach:g} {y2 + bow:g} {x2:g} {y2:g}"'
+        ' fill="none" stroke="#8c959f"/>'
+    )
 
 
 def _box(name: str, run: StepRun | None, x: float, y: float) -> str:

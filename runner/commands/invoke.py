@@ -69,5 +69,5 @@ def command(
         for line in scored[1].lines():
             talk.show(line)
     report.raise_for_status(found.flags)
-    talk.say("\ndone. what to type next:")
+    talk.say("\nnext:")
     talk.say(f"  aml jobs download {job}{f' --output {scored[0]}' if scored else ''}{found.flags}")

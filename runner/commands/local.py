@@ -67,6 +67,7 @@ def up(port: int | None, prune: bool) -> None:
     talk.say("next:")
     talk.say("  aml data upload FILE /FILE --stack local")
     talk.say("  aml experiment --stack local --input-data-path /FILE --output-data-path /")
+    talk.say("  aml pipeline --stack local --input /FILE")
     talk.say(f"  {use()}    # any other client of Azure, in this shell")
     talk.say("  aml local status | logs | down")
 

@@ -63,7 +63,7 @@ def command(
         )
     made = publishing.publish(workspace, plan, keep=keep, keep_failed=keep_failed)
     talk.show(made.text().rstrip())
-    talk.say("\ndone. what to type next:")
+    talk.say("\nnext:")
     talk.say(f"  aml invoke --wait --input /FILE{found.flags}")
     talk.say(f"  aml releases{found.flags}")
     talk.say(f"  aml rollback{found.flags}")
