@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner import talk, tracking
 from runner.errors import JobFailed
-from runner.following import Outcome
+from runner.following import Outcome, status_of
 from runner.paths import JobPaths
 from runner.progress import duration
 
@@ -75,6 +75,13 @@ class Report:
             details=[*error, *last],
             next=f"aml jobs logs {self.outcome.told_by or self.name}{flags} shows all of it",
         )
+
+
+def show_submitted(job: Any, flags: str, *, as_json: bool) -> None:
+    """What is said of a job that is not waited for: its name, and how to follow it."""
+    talk.say(f"follow: aml jobs logs --follow {job.name}{flags}")
+    submitted = {"name": job.name, "status": status_of(job), "studio": job.studio_url}
+    talk.show_json(submitted) if as_json else talk.show(job.name)
 
 
 def _limit_reached(job: Any, outcome: Outcome) -> float | None:

@@ -8,11 +8,11 @@ import click
 
 from runner import config, experiment, resources, settings, talk
 from runner.experiment import Experiment
-from runner.following import follow, status_of
+from runner.following import follow
 from runner.options import Command, with_configuration, with_settings
 from runner.paths import BATCH_SINGLE_STEP, JobFolder
 from runner.progress import Progress
-from runner.report import Report
+from runner.report import Report, show_submitted
 
 
 @click.command(cls=Command)
@@ -55,9 +55,7 @@ def command(
     talk.say(f"job: {job.name}")
     talk.say(f"link: {job.studio_url}")
     if no_wait:
-        talk.say(f"follow: aml jobs logs --follow {job.name}{found.flags}")
-        submitted = {"name": job.name, "status": status_of(job), "studio": job.studio_url}
-        talk.show_json(submitted) if as_json else talk.show(job.name)
+        show_submitted(job, found.flags, as_json=as_json)
         return
     with Progress() as progress, talk.going_on(job.name, found):
         outcome = follow(workspace, job.name, progress.write, progress)

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from runner import config, experiment, resources, settings, talk
-from runner.following import status_of
 from runner.options import Command, with_configuration, with_settings
 from runner.paths import PIPELINE_TWO_STEP, JobFolder
 from runner.progress import Progress
@@ -52,7 +51,7 @@ def command(
     talk.say_target(found)
 
     from runner import picture, pipeline, steps
-    from runner.report import Report
+    from runner.report import Report, show_submitted
     from runner.workspace import Workspace
 
     workspace = Workspace(found)
@@ -68,9 +67,7 @@ def command(
     if picture_file is not None:
         picture_file.write_text(picture.svg(graph, {}, job.name), encoding="utf-8")
     if no_wait:
-        talk.say(f"follow: aml jobs logs --follow {job.name}{found.flags}")
-        submitted = {"name": job.name, "status": status_of(job), "studio": job.studio_url}
-        talk.show_json(submitted) if as_json else talk.show(job.name)
+        show_submitted(job, found.flags, as_json=as_json)
         return
     with talk.going_on(job.name, found):
         outcome, runs = steps.follow(workspace, job.name, graph)
