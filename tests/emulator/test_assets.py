@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.ai.ml import Output, command
 from azure.ai.ml.constants import AssetTypes, ListViewType
-from azure.ai.ml.entities import BuildContext, Data, Environment, Model
+from azure.ai.ml.entities import AmlCompute, BuildContext, Data, Environment, Model
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from tests.emulator.machinelearning import put_version, workspace_id
@@ -148,6 +149,16 @@ def test_a_model_that_a_job_made(workspace: Any, arm: Any) -> None:
     uri = "azureml://jobs/no-such-job/outputs/artifacts/paths/model/"
     with pytest.raises(ResourceNotFoundError, match="no-such-job"):
         workspace.models.create_or_update(Model(name="m", path=uri, type=AssetTypes.MLFLOW_MODEL))
+    workspace.compute.begin_create_or_update(AmlCompute(name="cpu", size="Standard_DS3_v2", max_instances=1)).result()
+    job = command(
+        command="true", environment=Environment(image=IMAGE), compute="cpu", outputs={"m": Output(type="custom_model")}
+    )
+    name = workspace.jobs.create_or_update(job).name
+    made = workspace.models.create_or_update(Model(name="m", path=f"azureml://jobs/{name}/outputs/m"))
+    assert made.path.endswith(f"/datastores/workspaceblobstore/paths/azureml/{name}/m/")
+    assert "/resourcegroups/" in made.path and made.job_name == name
+    with pytest.raises(ResourceNotFoundError, match="no output 'other'"):
+        workspace.models.create_or_update(Model(name="m", path=f"azureml://jobs/{name}/outputs/other"))
 
 
 # Environments
