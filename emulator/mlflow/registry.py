@@ -25,14 +25,14 @@ from emulator.http import Call
 from emulator.machinelearning import assets, datastores, names
 from emulator.management import arm
 from emulator.management.ids import ResourceId
+from emulator.mlflow import search
+from emulator.mlflow.search import Asked
 from emulator.mlflow.server import ARTIFACTS
 from emulator.store import Document, Transaction
 
-Asked = Mapping[str, Any]
 Operation = Callable[[Call, Asked], Awaitable[dict[str, Any]]]
 PARTS = ("registered-models", "model-versions")
 STAGES = {stage.lower(): stage for stage in ("None", "Staging", "Production", "Archived")}
-PAGE = 100
 CODES = {400: "INVALID_PARAMETER_VALUE", 404: "RESOURCE_DOES_NOT_EXIST", 409: "RESOURCE_ALREADY_EXISTS"}
 
 # The ways in which MLflow's clients name the files of a model.
@@ -44,9 +44,6 @@ REGISTERED = re.compile(
     rf"(?:azureml://artifacts|mlflow-artifacts:)/{MODEL}/([^/:]+):([^/:]+)/.+|models:/([^/@]+)/(\d+)"
 )
 KEPT = re.compile(r"/datastores/workspaceartifactstore/paths/ExperimentRun/dcid\.([^/]+)/(.+)")
-
-CLAUSE = re.compile(r"""\s*(\w+)\s*=\s*(?:'([^']*)'|"([^"]*)")\s*(?:AND(?=\s)|$)""", re.IGNORECASE)
-NO_PROMPTS = re.compile(r"(?:\s+AND\s+)?tag\.`mlflow\.prompt\.is_prompt` != 'true'")  # MLflow 3 adds it to every filter
 
 
 async def serve(call: Call, operation: str) -> tuple[int, dict[str, Any]]:
@@ -66,11 +63,11 @@ async def serve(call: Call, operation: str) -> tuple[int, dict[str, Any]]:
 
 
 async def create_model(call: Call, asked: Asked) -> dict[str, Any]:
-    id = workspace_of(call).child("models", _text(asked, "name"))
+    id = workspace_of(call).child("models", search.text(asked, "name"))
     names.ASSET.check(id.name)
     tags = _tags(asked)
     made = {
-        "description": _optional(asked, "description") or None,
+        "description": search.optional(asked, "description") or None,
         "tags": tags,
         "properties": {},
         "isArchived": False,
@@ -101,7 +98,9 @@ async def search_models(call: Call, asked: Asked) -> dict[str, Any]:
     """Archived ones are left out, as in every list of assets."""
     there = call.cloud.store.children(str(workspace_of(call)), assets.container_type("models"))
     models = [_model(call, one) for one in there if not one.body["properties"].get("isArchived")]
-    return _page(asked, "registered_models", _chosen(asked, sorted(models, key=ORDERS["name"]), ("name",)))
+    return search.page(
+        asked, "registered_models", search.chosen(asked, sorted(models, key=search.ORDERS["name"]), ("name",))
+    )
 
 
 async def latest_versions(call: Call, asked: Asked) -> dict[str, Any]:
@@ -113,7 +112,7 @@ async def latest_versions(call: Call, asked: Asked) -> dict[str, Any]:
 
 
 async def update_model(call: Call, asked: Asked) -> dict[str, Any]:
-    description = _optional(asked, "description")
+    description = search.optional(asked, "description")
     document = _model_document(call, asked)
     return {"registered_model": _model(call, await _change(call, document, {"description": description}))}
 
@@ -132,14 +131,14 @@ async def refuse(call: Call, asked: Asked) -> dict[str, Any]:
 async def create_version(call: Call, asked: Asked) -> dict[str, Any]:
     """The next version; its files must be a model of MLflow's, whose flavors the asset then has."""
     document, workspace = _model_document(call, asked), workspace_of(call)
-    uri, run = await _source(call, workspace, _text(asked, "source"))
-    lineage = {name: _optional(asked, name.removeprefix("mlflow.")) for name in LINEAGE}
+    uri, run = await _source(call, workspace, search.text(asked, "source"))
+    lineage = {name: search.optional(asked, name.removeprefix("mlflow.")) for name in LINEAGE}
     properties = {
         "modelType": "mlflow_model",
         "modelUri": uri,
         "flavors": await _flavors(call, workspace, uri),
-        "jobName": _optional(asked, "run_id") or run,
-        "description": _optional(asked, "description") or None,
+        "jobName": search.optional(asked, "run_id") or run,
+        "description": search.optional(asked, "description") or None,
         "tags": _tags(asked),
         "properties": {name: value for name, value in lineage.items() if value},
     }
@@ -158,11 +157,11 @@ async def download_uri(call: Call, asked: Asked) -> dict[str, Any]:
 async def search_versions(call: Call, asked: Asked) -> dict[str, Any]:
     there = call.cloud.store.children(str(workspace_of(call)), assets.container_type("models"))
     versions = [one for model in there for one in reversed(_versions(call, model))]
-    return _page(asked, "model_versions", _chosen(asked, versions, ("name", "run_id")))
+    return search.page(asked, "model_versions", search.chosen(asked, versions, ("name", "run_id")))
 
 
 async def update_version(call: Call, asked: Asked) -> dict[str, Any]:
-    description = _optional(asked, "description")
+    description = search.optional(asked, "description")
     document = _version_document(call, asked)
     return {"model_version": _version(call, await _change(call, document, {"description": description}))}
 
@@ -185,7 +184,7 @@ async def delete_version(call: Call, asked: Asked) -> dict[str, Any]:
 
 def _tagging(find: Callable[[Call, Asked], Document], *, set: bool) -> Operation:
     async def change(call: Call, asked: Asked) -> dict[str, Any]:
-        tag = {_text(asked, "key"): _optional(asked, "value") if set else None}
+        tag = {search.text(asked, "key"): search.optional(asked, "value") if set else None}
         await _change(call, find(call, asked), {"tags": tag})
         return {}
 
@@ -286,40 +285,11 @@ def _milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
 
 
-def _page(asked: Asked, key: str, found: list[dict[str, Any]]) -> dict[str, Any]:
-    """One page of what the filter leaves, in the order asked for."""
-    for order in filter(None, [asked.get("order_by")]):
-        by, _, direction = str(order).partition(" ")
-        if by not in ORDERS or direction.upper() not in ("", "ASC", "DESC"):
-            raise bad_request("", f"'{order}' is no order of models; they are {', '.join(ORDERS)}, each ASC or DESC.")
-        found = sorted(found, key=ORDERS[by], reverse=direction.upper() == "DESC")
-    token, size = str(asked.get("page_token") or 0), str(asked.get("max_results") or PAGE)
-    if not token.isdecimal() or not size.isdecimal() or not 0 < int(size) <= 10_000:
-        raise bad_request("", f"max_results '{size}' and page_token '{token}' do not name a page.")
-    end = int(token) + int(size)
-    return {key: found[int(token) : end], **({"next_page_token": str(end)} if end < len(found) else {})}
-
-
-def _chosen(asked: Asked, found: list[dict[str, Any]], keys: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Those that the filter names: equality alone, as in Azure ML."""
-    text, position = NO_PROMPTS.sub("", _optional(asked, "filter")), 0
-    while text[position:].strip():
-        clause = CLAUSE.match(text, position)
-        if clause is None or clause[1] not in keys:
-            raise bad_request(
-                "",
-                f"The filter '{text}' is not supported: Azure ML takes {' and '.join(f'{key} = ...' for key in keys)}.",
-            )
-        value = clause[2] if clause[2] is not None else clause[3]
-        found, position = [one for one in found if one[clause[1]] == value], clause.end()
-    return found
-
-
 # What is asked
 
 
 def _model_document(call: Call, asked: Asked) -> Document:
-    name = _text(asked, "name")
+    name = search.text(asked, "name")
     found = call.cloud.store.get(str(workspace_of(call).child("models", name)))
     if found is None or found.type != assets.container_type("models").lower():
         raise AzureError(404, "", f"Registered Model with name={name} not found")
@@ -334,25 +304,11 @@ def _version_document(call: Call, asked: Asked) -> Document:
     return found
 
 
-def _text(asked: Asked, name: str) -> str:
-    value = _optional(asked, name)
-    if not value:
-        raise bad_request("", f"Missing value for required parameter '{name}'.")
-    return value
-
-
-def _optional(asked: Asked, name: str) -> str:
-    value = asked.get(name) or ""
-    if not isinstance(value, str):
-        raise bad_request("", f"The parameter '{name}' must be a string; it is {value!r}.")
-    return value
-
-
 def _tags(asked: Asked) -> dict[str, str]:
     pairs = asked.get("tags") or []
     if not isinstance(pairs, list) or not all(isinstance(pair, dict) for pair in pairs):
         raise bad_request("", "The parameter 'tags' must be a list of objects with 'key' and 'value'.")
-    return {_text(pair, "key"): _optional(pair, "value") for pair in pairs}
+    return {search.text(pair, "key"): search.optional(pair, "value") for pair in pairs}
 
 
 def _stage(value: Any) -> str:
@@ -380,13 +336,6 @@ async def _change(call: Call, document: Document, changes: Mapping[str, Any]) ->
 
 
 LINEAGE = ("mlflow.model_id", "mlflow.run_link")
-ORDERS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
-    "name": lambda one: one["name"],
-    "version_number": lambda one: int(one.get("version", 0)),
-    "creation_timestamp": lambda one: one["creation_timestamp"],
-    "last_updated_timestamp": lambda one: one["last_updated_timestamp"],
-    "timestamp": lambda one: one["last_updated_timestamp"],
-}
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "registered-models/create"): create_model,
     ("GET", "registered-models/get"): get_model,
