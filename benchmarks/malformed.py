@@ -78,8 +78,7 @@ async def rage(azure: Emulator, number: int, seed: int, slow: int = 0) -> Storm:
     waiting = attempts(number, seed, aim)
 
     async def client() -> None:
-        while waiting:
-            attempt = waiting.pop()
+        for attempt in waiting:  # one iterator for all of them
             try:
                 said = await asyncio.wait_for(_send(azure, attempt), PATIENCE)
             except asyncio.TimeoutError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,10 +217,11 @@ KINDS = (
 )  # and how many of a hundred
 
 
-def attempts(number: int, seed: int, aim: Aim) -> list[Attempt]:
+def attempts(number: int, seed: int, aim: Aim) -> Iterator[Attempt]:
     dice = random.Random(seed)
     kinds, weights = zip(*KINDS, strict=True)
-    return [kind(dice, aim) for kind in dice.choices(kinds, weights, k=number)]
+    for _ in range(number):
+        yield dice.choices(kinds, weights)[0](dice, aim)
 
 
 def _request(
