@@ -43,7 +43,7 @@ class Call:
         """The body as a JSON object; anything else is Azure's ``InvalidRequestContent``."""
         try:
             value = json.loads(self.body)
-            if b"\\u" in self.body:
+            if b"\\u" in self.body or not self.body.isascii():
                 json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text
         except (ValueError, RecursionError) as error:
             raise invalid_content(
