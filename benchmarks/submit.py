@@ -18,9 +18,7 @@ client = MLClient(EnvironmentCredential(), e["AZURE_SUBSCRIPTION_ID"], e["AZURE_
 job = load_job("jobs/batch_single_step/job.yml")
 job.compute = e["AZURE_ML_COMPUTE_TRAINER"]
 job.environment = f"azureml:{{e['AZURE_ML_ENVIRONMENT_NAME']}}:{{e['AZURE_ML_ENVIRONMENT_VERSION']}}"
-for each in job.inputs.values():
-    if getattr(each, "path", None):
-        each.path = f"azureml://datastores/{{e['AZURE_ML_DATASTORE_NAME']}}/paths{INPUT}"
+job.inputs["input_data"].path = f"azureml://datastores/{{e['AZURE_ML_DATASTORE_NAME']}}/paths{INPUT}"
 client.jobs.create_or_update(job)
 """
 
