@@ -2,7 +2,7 @@
 
     upstream_for("management.azure.com")       Emulated("management.azure.com")
     upstream_for("contoso.queue.core.windows.net")   Refused("…")
-    upstream_for("pypi.org")                   PassThrough()
+    upstream_for("example.org")                PassThrough()
 
 Nothing that Azure owns, in any of its clouds, is ever passed through: a client that was given the emulator's variables
 cannot reach a real subscription by accident. Suffixes: https://learn.microsoft.com/azure/security/fundamentals/azure-domains,

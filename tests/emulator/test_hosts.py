@@ -54,7 +54,7 @@ def test_refused_by_name(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["pypi.org", "notazure.com", "azure.com.example.org", "example.com", "127.0.0.1", "[::1]"]
+    "host", ["packages.example.org", "notazure.com", "azure.com.example.org", "example.com", "127.0.0.1", "[::1]"]
 )
 def test_none_of_azures(host: str) -> None:
     assert isinstance(upstream_for(host), PassThrough)
