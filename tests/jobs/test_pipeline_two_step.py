@@ -52,11 +52,12 @@ def steps(work):
     """The steps' modules by name, imported as they import each other; MLflow's store is in ``work``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(JOB)
-        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME"):
-            patch.delenv(name, raising=False)
+        for name in ("TRACKING_URI", "REGISTRY_URI", "RUN_ID", "EXPERIMENT_ID", "EXPERIMENT_NAME"):
+            patch.delenv(f"MLFLOW_{name}", raising=False)
         patch.chdir(work)
         before = mlflow.get_tracking_uri()
         mlflow.set_tracking_uri(f"sqlite:///{work / 'mlflow.db'}")
+        mlflow.set_experiment(experiment_id="0")  # MLflow keeps the one that another test set
         yield __import__
         mlflow.set_tracking_uri(before)
     for name in [name for name in sys.modules if name.partition(".")[0] in (*STEPS, "utils")]:
