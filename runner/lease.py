@@ -29,12 +29,12 @@ class Lease:
         self._ended = threading.Event()
 
     def __enter__(self) -> Lease:
-        from azure.core.exceptions import HttpResponseError, ResourceExistsError
+        from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError
         from azure.storage.blob import BlobLeaseClient
 
         try:
             self._blob.upload_blob(b"", overwrite=False)
-        except ResourceExistsError:  # it stays from the first time on
+        except (ResourceExistsError, ResourceModifiedError):  # it stays from the first time on; the latter while it is leased
             pass
         held = BlobLeaseClient(self._blob)
         try:
