@@ -34,7 +34,10 @@ class Lease:
 
         try:
             self._blob.upload_blob(b"", overwrite=False)
-        except (ResourceExistsError, ResourceModifiedError):  # it stays from the first time on; the latter while it is leased
+        except (
+            ResourceExistsError,
+            ResourceModifiedError,
+        ):  # it stays from the first time on; the latter while it is leased
             pass
         held = BlobLeaseClient(self._blob)
         try:
