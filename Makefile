@@ -40,4 +40,4 @@ lock: ## resolve the dependencies anew
 
 clean: ## everything that was installed or made here
 	@[ ! -x .venv/bin/aml ] || .venv/bin/aml local down
-	@rm -rf .venv .venv-az .setup .local node_modules build *.egg-info .pytest_cache .mypy_cache
+	@rm -rf .venv .venv-az .venv-peers .setup .local node_modules build *.egg-info .pytest_cache .mypy_cache
