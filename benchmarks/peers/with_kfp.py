@@ -1,5 +1,6 @@
 """The four scripts by kfp's local runner, a process a step."""
 
+import script
 from kfp import dsl, local
 
 
@@ -18,4 +19,5 @@ def pipeline():
 
 
 local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root="kfp")
-pipeline()
+with script.timed():
+    pipeline()

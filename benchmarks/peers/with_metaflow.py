@@ -26,4 +26,5 @@ class Pipeline(FlowSpec):
 
 
 if __name__ == "__main__":
-    Pipeline()
+    with script.timed():
+        Pipeline()

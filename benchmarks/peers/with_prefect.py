@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from prefect import flow, task
-from script import STEPS
+from script import STEPS, timed
 
 
 @task
@@ -18,4 +18,5 @@ def pipeline():
         step(command)
 
 
-pipeline()
+with timed():
+    pipeline()
