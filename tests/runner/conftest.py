@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,11 @@ from runner.main import main
 from tests.conftest import Arm
 
 ROOT = Path(__file__).parents[2]
+
+
+def heed_interrupt() -> None:
+    """In a child that is to get Ctrl-C: a suite in the background of a script was told to ignore it, and so are its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,8 @@ class Aml:
         return Said(code, out, err)
 
     def start(self, *args: str, **kwargs: Any) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [str(self.program), *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs
-        )
+        words, pipes = [str(self.program), *args], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(words, text=True, preexec_fn=heed_interrupt, **pipes, **kwargs)
 
 
 @pytest.fixture

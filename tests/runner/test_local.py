@@ -24,6 +24,7 @@ import pytest
 from emulator.home import VERSION
 from runner import settings
 from runner.main import main
+from tests.runner.conftest import heed_interrupt
 
 TOP = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
@@ -156,7 +157,9 @@ def test_logs_have_a_line_for_each_request_and_no_secret(local: Local) -> None:
 
 def test_logs_are_followed(local: Local) -> None:
     command = [sys.executable, "-m", "runner.main", "local", "logs", "-f", "-n", "0"]
-    with subprocess.Popen(command, cwd=TOP, env=local.environ, stdout=subprocess.PIPE, text=True) as following:
+    with subprocess.Popen(
+        command, cwd=TOP, env=local.environ, stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupt
+    ) as following:
         assert following.stdout is not None
         deadline = time.monotonic() + SECONDS
         line = ""
