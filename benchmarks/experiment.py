@@ -27,7 +27,7 @@ def run() -> Iterator[Figure]:
                 env={
                     "PATH": "/usr/bin:/bin",
                     "HOME": folder,
-                    "MLFLOW_TRACKING_URI": f"sqlite:///{Path(folder) / 'mlflow.db'}",
+                    "MLFLOW_TRACKING_URI": Path(folder, "mlruns").as_uri(),
                 },
                 cwd=folder,
                 check=True,
