@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from emulator.cloud import Cloud
 from emulator.errors import AzureError, NotEmulated, bad_request
 from emulator.gateway.hosts import CONTROLS
-from emulator.http import Call, Reply
+from emulator.http import SILENCE, Call, Reply
 from emulator.journal import Journal
 from emulator.routes import Receive, Scope, Send, Table
 
@@ -195,9 +195,7 @@ async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> byt
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
+    message = await _next(receive)
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         if len(body) > limit:
@@ -205,14 +203,22 @@ async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> byt
         return body
     parts, size = [body], len(body)
     while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
+        message = await _next(receive)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
             raise _too_large(limit)
     return b"".join(parts)
+
+
+async def _next(receive: Receive) -> Any:
+    try:
+        message = await asyncio.wait_for(receive(), SILENCE)
+    except asyncio.TimeoutError:
+        raise AzureError(408, "RequestTimeout", f"The request's body has not come on for {SILENCE} s.") from None
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message
 
 
 def _too_large(limit: int) -> AzureError:

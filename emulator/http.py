@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
     from emulator.identity.tenant import Principal
 
+SILENCE = 120  # seconds that a client may pause in the middle of a body
+
 
 @dataclass(frozen=True)
 class Call:

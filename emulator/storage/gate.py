@@ -25,6 +25,7 @@ import jwt
 
 from emulator.errors import AzureError
 from emulator.gateway.upstream import Connection, Headers, Lost, Upstream
+from emulator.http import SILENCE
 from emulator.identity.tenant import STORAGE, Identity
 from emulator.storage import rules
 from emulator.storage.azurite import Azurite
@@ -36,7 +37,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 BEARER = re.compile(rb"^authorization:[ \t]*bearer[ \t]+([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-SILENCE = 120  # seconds that a client may pause in the middle of a body
 DEFAULT_VERSION = "2021-12-02"  # of the answer to a request that names none or a bad one
 PASS = 300  # seconds that a token of the gate's own is good for
 

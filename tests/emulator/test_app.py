@@ -75,16 +75,25 @@ def test_redaction() -> None:
     assert clean("a\nb\x1b[31m") == "a?b?[31m"
 
 
-def test_a_bug_is_logged_and_said(tmp_path: Any) -> None:
-    """An exception that is no ``AzureError`` is answered 500, once, with the request's id."""
+async def broken(call: Any) -> Any:
+    raise ZeroDivisionError
 
-    async def broken(call: Any) -> Any:
-        raise ZeroDivisionError
 
+async def whole() -> Any:
+    return {"type": "http.request", "body": b""}
+
+
+async def stalled() -> Any:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    "receive, status, code", [(whole, 500, "InternalServerError"), (stalled, 408, "RequestTimeout")]
+)
+def test_what_no_handler_answers(tmp_path: Any, monkeypatch: Any, receive: Any, status: int, code: str) -> None:
+    """A bug, an exception that is no ``AzureError``, and a body that never comes: one answer, with the request's id."""
+    monkeypatch.setattr("emulator.app.SILENCE", 0.01)
     sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b""}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -100,5 +109,6 @@ def test_a_bug_is_logged_and_said(tmp_path: Any) -> None:
         "state": {"host": CONTROLS},
     }
     asyncio.run(app(scope, receive, send))
-    assert sent[0]["status"] == 500
-    assert b'"code":"InternalServerError"' in sent[1]["body"]
+    assert sent[0]["status"] == status
+    assert dict(sent[0]["headers"])[b"x-ms-request-id"]
+    assert f'"code":"{code}"'.encode() in sent[1]["body"]
