@@ -14,8 +14,12 @@ from infra.errors import ConfigError
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def read(stack: str, root: Path = ROOT) -> tuple[str, dict[str, str]]:
-    """``(project, values)``: the values by full key, all text, an object or list as JSON, as the engine hands them on."""
+def read(stack: str, root: Path | None = None) -> tuple[str, dict[str, str]]:
+    """``(project, values)``: the values by full key, all text, an object or list as JSON, as the engine hands them on.
+
+    They stand in the checkout that this module is part of; installed apart from it, in the one that the working folder is in.
+    """
+    root = root or _checkout()
     project = _mapping(root / "Pulumi.yaml")
     file = root / project.get("stackConfigDir", ".") / f"Pulumi.{stack}.yaml"
     if not file.is_file():
@@ -29,6 +33,16 @@ def read(stack: str, root: Path = ROOT) -> tuple[str, dict[str, str]]:
             key = f"{project['name']}:{key}"
         values[key] = value if isinstance(value, str) else json.dumps(value)
     return project["name"], values
+
+
+def _checkout() -> Path:
+    here = Path.cwd()
+    for folder in (ROOT, here, *here.parents):
+        if (folder / "Pulumi.yaml").is_file():
+            return folder
+    raise ConfigError(
+        f"There is no Pulumi.yaml in {here} or above it: the stacks are described in a checkout of the repository; work in one"
+    )
 
 
 def _mapping(file: Path) -> dict[str, Any]:

@@ -90,6 +90,19 @@ def test_stack_files_are_read_as_the_engine_reads_them(tmp_path: Path) -> None:
         stackfile.read("qa", tmp_path)
 
 
+def test_installed_apart_from_a_checkout_the_one_worked_in_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stackfile, "ROOT", tmp_path / "site-packages")
+    (tmp_path / "repo/jobs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "repo/jobs")
+    with pytest.raises(ConfigError, match="There is no Pulumi.yaml in .*work in one"):
+        stackfile.read("dev")
+    (tmp_path / "repo/Pulumi.yaml").write_text("name: aml\n")
+    (tmp_path / "repo/Pulumi.dev.yaml").write_text("config:\n  aml:suffix: ab\n")
+    assert stackfile.read("dev") == ("aml", {"aml:suffix": "ab"})
+
+
 @pytest.mark.parametrize("file", sorted((stackfile.ROOT / "stacks").glob("Pulumi.*.yaml")), ids=lambda file: file.name)
 def test_every_stack_in_the_repository_is_valid(file: Path) -> None:
     project, values = stackfile.read(file.name.split(".")[1])
