@@ -205,7 +205,7 @@ def _emulator(home: Path, port: int | None = None) -> Emulator:
     if importlib.util.find_spec("trustme") is None:
         raise Mistake(
             "The emulator's packages are not installed: they are an extra.",
-            next="pip install 'azure-ml-as-code[local]', or in a checkout: make setup",
+            next="in a checkout of the repository: make setup, or uv pip install '.[local]' and npm ci",
         )
     from emulator import Emulator
 

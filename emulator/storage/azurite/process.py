@@ -116,7 +116,7 @@ class Azurite:
                 pass_fds=(lock,),
                 start_new_session=True,
                 # Nothing of the user's: no proxy, no NODE_OPTIONS, no credential, no AZURITE_ variable.
-                env={"PATH": os.environ.get("PATH", os.defpath), "NODE_ENV": "production"},
+                env={"PATH": os.environ.get("PATH", os.defpath), "NODE_ENV": "production", "NODE_PATH": _modules()},
             )
         finally:
             os.close(lock)
@@ -190,7 +190,10 @@ class Azurite:
 
 def find_node() -> str:
     """Node on the PATH, or the one that ``scripts/setup`` installs where there is none."""
-    installed = (str(folder / ".setup" / "node" / "bin" / "node") for folder in PROGRAM.parents)
+    installed = (
+        str(folder / ".setup" / "node" / "bin" / "node")
+        for folder in (*PROGRAM.parents, *Path.cwd().parents, Path.cwd())
+    )
     found: list[str] = []
     for candidate in (shutil.which("node"), *installed):
         if candidate is None or not os.access(candidate, os.X_OK):
@@ -209,6 +212,12 @@ def find_node() -> str:
         f"Azurite needs Node {OLDEST_NODE} or newer ({'; '.join(found) or 'there is none on the PATH'}). "
         "In the repository's folder, run: scripts/setup demo"
     )
+
+
+def _modules() -> str:
+    """Where Node looks for Azurite after the folders above its program: installed apart from a checkout, in the one worked in."""
+    here = Path.cwd()
+    return os.pathsep.join(str(folder / "node_modules") for folder in (here, *here.parents))
 
 
 def _settle(answer: asyncio.Future[None]) -> None:
