@@ -1,5 +1,5 @@
 .POSIX:
-.PHONY: help demo test lint bench clean setup format lock docs
+.PHONY: help demo test lint bench clean setup format lock docs engine
 
 help: ## what there is to type
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,10 @@ format: ## let Black write the files anew
 bench: ## the figures of benchmarks/README.md
 	@scripts/setup test
 	@.venv/bin/python -m benchmarks
+
+engine: ## the Pulumi engine: the one on PATH, else built once for this user (needs Go, minutes)
+	@scripts/setup demo
+	@.venv/bin/python -m infra.engine_build
 
 docs: ## write anew what the documents take from the code
 	@scripts/setup test

@@ -155,7 +155,7 @@ def _delete(arm: Arm, ids: Sequence[str]) -> Iterator[str]:
     """Children before their parents: an id that is longer lies deeper."""
     for id in sorted(ids, key=len, reverse=True):
         try:
-            arm.delete(id, {"api-version": table.api_version(id)})
+            arm.delete(id, table.deletion(id))
         except (ArmError, AzureError) as error:
             raise explained(error, f"deleting {id}") from error
         yield id

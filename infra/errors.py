@@ -4,6 +4,7 @@ StackError
   ConfigError        the stack's configuration cannot be used: every key that is wrong is named, with what it takes
   TableError         a resource or function that infra/table.py does not have, or an argument that its path needs
   NotTheEmulator     Azure's hosts are not answered by the emulator from here
+  EngineError        the Pulumi engine, or something that it needs, is missing, too old or not told
   ApplyError         a resource was refused; what was sent before stays, and the next apply goes on from there
 """
 
@@ -26,6 +27,10 @@ class TableError(StackError):
 
 class NotTheEmulator(StackError):
     """Raised before anything is sent."""
+
+
+class EngineError(StackError):
+    pass
 
 
 class ApplyError(StackError):

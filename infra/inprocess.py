@@ -30,13 +30,12 @@ from pulumi.runtime.stack import Stack, run_pulumi_func
 from infra import table
 from infra.arm import Arm
 from infra.errors import ApplyError
+from infra.functions import CLIENT_CONFIG, Functions
 from infra.outcome import NOTHING, Done, explained
 
 T = TypeVar("T")
 
-SUBSCRIPTIONS = "2022-12-01"  # https://learn.microsoft.com/rest/api/resources/subscriptions/list
 SIDE_BY_SIDE = 8  # resources that are sent at one time
-CLIENT_CONFIG = "azure-native:authorization:getClientConfig"
 
 
 def _program() -> None:
@@ -71,7 +70,7 @@ class Engine(mocks.Mocks):
         self._report = report
         self._before = {id.lower(): digest for id, digest in before.items()}
         self._lock = threading.Lock()
-        self._client: dict[str, str] | None = None
+        self._functions = Functions(arm, values.get("azure-native:subscriptionId"))
 
     def evaluate(self, project: str, stack: str) -> dict[str, str]:
         """Run the program to its end and return what it exports."""
@@ -121,9 +120,8 @@ class Engine(mocks.Mocks):
         )
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]  # Pulumi takes either shape
-        if args.token == CLIENT_CONFIG:
-            return self._guarded(lambda: dict(self._who()), args.token)
-        return self._guarded(lambda: self._call(args.token, args.args), args.token)
+        self.asked = self.asked or args.token != CLIENT_CONFIG
+        return self._guarded(lambda: self._functions.call(args.token, args.args), args.token)
 
     def _guarded(self, work: Callable[[], T], what: str) -> T:
         if self.failure is not None:
@@ -138,7 +136,7 @@ class Engine(mocks.Mocks):
 
     def _put(self, name: str, token: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         started = time.monotonic()
-        wanted = table.request(token, inputs, subscription=self._who()["subscriptionId"])
+        wanted = table.request(token, inputs, subscription=self._functions.subscription)
         kind = table.resource_type(token)
         found = self._arm.get(wanted.path, {"api-version": kind.api_version})
         digest = hashlib.sha256(json.dumps(wanted.body, sort_keys=True).encode()).hexdigest()
@@ -155,35 +153,6 @@ class Engine(mocks.Mocks):
             self.done.append(done)
             self._report(done)
         return wanted.id, table.outputs(token, found)
-
-    def _call(self, token: str, args: Mapping[str, Any]) -> dict[str, Any]:
-        self.asked = True
-        path, version = table.function(token, args, subscription=self._who()["subscriptionId"])
-        return self._arm.post(path, {"api-version": version})
-
-    def _who(self) -> dict[str, str]:
-        """Who applies, and in which subscription: the stack's ``azure-native:subscriptionId``, else the only one there is."""
-        with self._lock:
-            if self._client is None:
-                claims = self._arm.claims()
-                self._client = {
-                    "clientId": claims.get("appid", ""),
-                    "objectId": claims.get("oid", ""),
-                    "tenantId": claims.get("tid", ""),
-                    "subscriptionId": self.values.get("azure-native:subscriptionId") or self._subscription(),
-                }
-            return self._client
-
-    def _subscription(self) -> str:
-        answer = self._arm.get("/subscriptions", {"api-version": SUBSCRIPTIONS}) or {}
-        found = [item["subscriptionId"] for item in answer.get("value", [])]
-        if len(found) != 1:
-            there = ", ".join(found) or "none"
-            raise ApplyError(
-                f"Which subscription? The credential sees {there}.",
-                "set azure-native:subscriptionId in the stack's file",
-            )
-        return str(found[0])
 
 
 def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:

@@ -19,12 +19,9 @@ def read(stack: str, root: Path | None = None) -> tuple[str, dict[str, str]]:
 
     They stand in the checkout that this module is part of; installed apart from it, in the one that the working folder is in.
     """
-    root = root or _checkout()
+    root = root or checkout()
     project = _mapping(root / "Pulumi.yaml")
-    file = root / project.get("stackConfigDir", ".") / f"Pulumi.{stack}.yaml"
-    if not file.is_file():
-        there = sorted(found.name.split(".")[1] for found in file.parent.glob("Pulumi.*.yaml"))
-        raise ConfigError(f"There is no stack '{stack}'; there are {', '.join(there)} ({file.parent.name}/)")
+    file = find(stack, root)
     values = {}
     for key, value in (_mapping(file).get("config") or {}).items():
         if isinstance(value, Mapping) and "secure" in value:
@@ -35,7 +32,8 @@ def read(stack: str, root: Path | None = None) -> tuple[str, dict[str, str]]:
     return project["name"], values
 
 
-def _checkout() -> Path:
+def checkout() -> Path:
+    """The folder with the project's ``Pulumi.yaml``; raises ``ConfigError``."""
     here = Path.cwd()
     for folder in (ROOT, here, *here.parents):
         if (folder / "Pulumi.yaml").is_file():
@@ -43,6 +41,16 @@ def _checkout() -> Path:
     raise ConfigError(
         f"There is no Pulumi.yaml in {here} or above it: the stacks are described in a checkout of the repository; work in one"
     )
+
+
+def find(stack: str, root: Path) -> Path:
+    """The stack's file; raises ``ConfigError`` for a stack that the project has not."""
+    folder = str(_mapping(root / "Pulumi.yaml").get("stackConfigDir", "."))
+    file = root / folder / f"Pulumi.{stack}.yaml"
+    if not file.is_file():
+        there = sorted(found.name.split(".")[1] for found in file.parent.glob("Pulumi.*.yaml"))
+        raise ConfigError(f"There is no stack '{stack}'; there are {', '.join(there)} ({file.parent.name}/)")
+    return file
 
 
 def _mapping(file: Path) -> dict[str, Any]:

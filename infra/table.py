@@ -34,6 +34,13 @@ class ResourceType:
     query: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    on_delete: Mapping[str, str] = field(default_factory=dict)
+    """What a DELETE says beside the API version."""
+
+    @property
+    def singleton(self) -> bool:
+        """Comes and goes with its parent, which names it: ``blobServices/default``."""
+        return not self.path.endswith("}")
 
     @property
     def type(self) -> str:
@@ -102,7 +109,10 @@ RESOURCES: Mapping[str, ResourceType] = {
         secrets=("properties.credentials.secrets",),
     ),
     "azure-native:machinelearningservices:Compute": ResourceType(
-        f"{ML}/computes/{{computeName}}", "2025-12-01", (*TRACKED, "sku", "identity", "properties")
+        f"{ML}/computes/{{computeName}}",
+        "2025-12-01",
+        (*TRACKED, "sku", "identity", "properties"),
+        on_delete={"underlyingResourceAction": "Delete"},
     ),
 }
 
@@ -138,7 +148,7 @@ def request(token: str, inputs: Mapping[str, Any], *, subscription: str) -> Requ
     if properties:
         body["properties"] = properties
     query = {name: str(inputs[name]).lower() for name in kind.query if inputs.get(name) is not None}
-    return Request(id, quote(id, safe="/"), {"api-version": kind.api_version, **query}, body)
+    return Request(id, quoted(id), {"api-version": kind.api_version, **query}, body)
 
 
 def outputs(token: str, answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +169,7 @@ def function(token: str, args: Mapping[str, Any], *, subscription: str) -> tuple
     if token not in FUNCTIONS:
         raise TableError(f"{token} is not in infra/table.py: add its path and API version to FUNCTIONS")
     path, version = FUNCTIONS[token]
-    return quote(_fill(token, path, args, subscription)[0], safe="/"), version
+    return quoted(_fill(token, path, args, subscription)[0]), version
 
 
 def resource_type(token: str) -> ResourceType:
@@ -176,13 +186,39 @@ def type_of(id: str) -> str:
     return "/".join([namespace, *rest[::2]]) if "/providers/" in id else "Microsoft.Resources/resourceGroups"
 
 
-def api_version(id: str) -> str:
-    """The API version for a resource of this id, so that one that left the program can still be deleted."""
+def of_id(id: str) -> ResourceType:
+    """The resource type of an id, so that one that left the program can still be asked for and deleted."""
     type = type_of(id)
     for kind in RESOURCES.values():
         if kind.type.lower() == type.lower():
-            return kind.api_version
+            return kind
     raise TableError(f"{id}: its type, {type}, is not in infra/table.py")
+
+
+def api_version(id: str) -> str:
+    return of_id(id).api_version
+
+
+def deletion(id: str) -> dict[str, str]:
+    """The query of the DELETE."""
+    kind = of_id(id)
+    return {"api-version": kind.api_version, **kind.on_delete}
+
+
+def quoted(id: str) -> str:
+    """An id as a path, percent-encoded where its names need it."""
+    return quote(id, safe="/")
+
+
+def names_in(token: str, id: str) -> dict[str, str]:
+    """The arguments that stand in an id: what ``request`` makes its path of, back."""
+    path = resource_type(token).path
+    pattern = re.sub(r"{(\w+)}", lambda match: f"(?P<{match[1]}>{'.+' if match[1] == 'scope' else '[^/]+'})", path)
+    found = re.fullmatch(pattern, id, re.IGNORECASE)
+    if found is None:
+        raise TableError(f"'{id}' is not the id of a {token}: {path}")
+    names = {name: value for name, value in found.groupdict().items() if name != "subscriptionId"}
+    return {**names, "scope": f"/{names['scope']}"} if "scope" in names else names
 
 
 def _fill(token: str, path: str, inputs: Mapping[str, Any], subscription: str) -> tuple[str, set[str]]:
