@@ -141,8 +141,9 @@ def open(stack: str, home: Path) -> Engine:
     folder = stackfile.ROOT
     if emulated:
         environment |= {
-            "PATH": os.pathsep.join([str(PROVIDER), environment.get("PATH", os.defpath)]),
-            "AML_PYTHON": sys.executable,
+            "PATH": os.pathsep.join(
+                [str(PROVIDER), str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
+            ),
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "no_grpc_proxy": "127.0.0.1,localhost",  # gRPC reads the lower-case https_proxy, for loopback too
         }

@@ -195,8 +195,9 @@ def _outputs(token: str, answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _steady(value: Any) -> Any:
+    """Without what changes by itself, and without nulls, which the engine does not keep either."""
     if isinstance(value, Mapping):
-        return {name: _steady(item) for name, item in value.items() if name not in UNSTEADY}
+        return {name: _steady(item) for name, item in value.items() if name not in UNSTEADY and item is not None}
     return [_steady(item) for item in value] if isinstance(value, list) else value
 
 
