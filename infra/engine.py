@@ -111,7 +111,7 @@ REFUSALS = (
 def find() -> Program:
     """The engine: ``pulumi`` on ``PATH``, else the one that ``make engine`` built; raises ``EngineError``."""
     on_path = shutil.which("pulumi")
-    places = ([Path(on_path)] if on_path else []) + [engine_build.cached()]
+    places = ([Path(on_path)] if on_path else []) + ([engine_build.cached()] if engine_build.MODULE.is_dir() else [])
     found = [Program(place, _version(place)) for place in places if place.is_file()]
     for program in found:
         if _numbers(program.version) >= OLDEST:
@@ -134,29 +134,30 @@ def open(stack: str, home: Path) -> Engine:
     Raises ``ConfigError`` for a stack that the project has not, ``NotTheEmulator`` for ``local`` where Azure's hosts would not
     be answered by the emulator, ``EngineError``.
     """
-    configured = stackfile.find(stack.rpartition("/")[2])
+    checkout = stackfile.checkout()
+    configured = stackfile.find(stack.rpartition("/")[2], checkout)
     program = find()
     emulated = _emulated(required=stack == "local")
-    environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"}
-    folder = stackfile.ROOT
+    path = [os.environ.get("PATH", os.defpath), str(program.path.parent)]  # a language host lies beside the engine
+    if emulated:
+        path = [str(PROVIDER), str(Path(sys.executable).parent), *path]
+    environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1", "PATH": os.pathsep.join(path)}
+    folder = checkout
     if emulated:
         environment |= {
-            "PATH": os.pathsep.join(
-                [str(PROVIDER), str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
-            ),
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "no_grpc_proxy": "127.0.0.1,localhost",  # gRPC reads the lower-case https_proxy, for loopback too
         }
         environment.pop("PULUMI_IGNORE_AMBIENT_PLUGINS", None)
         if "PULUMI_BACKEND_URL" not in environment:
             folder = home / "pulumi" / "project"
-            _copy_project(configured, folder)
+            _copy_project(checkout, configured, folder)
             environment["PULUMI_BACKEND_URL"] = f"file://{home / 'pulumi'}"
             # The keys of the laptop's cloud lie in the same folder: a passphrase would protect nothing.
             if not any(name in environment for name in PASSPHRASE):
                 environment["PULUMI_CONFIG_PASSPHRASE"] = ""
     engine = Engine(program, stack, folder, environment, emulated)
-    if folder != stackfile.ROOT:
+    if folder != checkout:
         engine.run("stack", "select", "--create")
     return engine
 
@@ -171,14 +172,14 @@ def _emulated(required: bool) -> bool:
     return True
 
 
-def _copy_project(configured: Path, folder: Path) -> None:
+def _copy_project(checkout: Path, configured: Path, folder: Path) -> None:
     """The project, for an engine that writes into it: it keeps a salt in the stack's file, which stays between two runs."""
-    project = _yaml(stackfile.ROOT / "Pulumi.yaml")
+    project = _yaml(checkout / "Pulumi.yaml")
     copy = folder / "stacks" / configured.name
     copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     salt = {key: value for key, value in (_yaml(copy) if copy.is_file() else {}).items() if key == "encryptionsalt"}
     copy.write_text(yaml.safe_dump({**_yaml(configured), **salt}), "utf-8")
-    main = str(stackfile.ROOT / project.get("main", "."))
+    main = str(checkout / project.get("main", "."))
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "main": main, "stackConfigDir": "stacks"}), "utf-8")
 
 
