@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -83,13 +84,26 @@ class Endpoint:
         return found
 
     def make(self) -> None:
-        """Make the endpoint where there is none."""
+        """Make the endpoint where there is none; raises ``Mistake`` for a name that is taken."""
         from azure.ai.ml.entities import BatchEndpoint
+        from azure.core.exceptions import HttpResponseError
 
-        if self.find() is None:
-            talk.say(f"endpoint {self.name} does not exist: making it")
-            made = BatchEndpoint(name=self.name, auth_mode="aad_token")
+        if self.find() is not None:
+            return
+        talk.say(f"endpoint {self.name} does not exist: making it")
+        made = BatchEndpoint(name=self.name, auth_mode="aad_token")
+        try:
             _done(lambda: self._client.batch_endpoints.begin_create_or_update(made), f"endpoint {self.name} · creating")
+        except (
+            HttpResponseError
+        ) as error:  # it has no code of its own: https://github.com/ansible-collections/azure/pull/2231
+            if not re.search(r"unique within (the|a) region", str(error.message)):
+                raise
+            raise Mistake(
+                f"The name '{self.name}' for an endpoint is taken in {self._workspace.region}: another workspace "
+                "has it, maybe in another subscription.",
+                next="take another name: in AZURE_ML_ENDPOINT_NAME, or by --endpoint NAME",
+            ) from None
 
     def serving(self) -> str | None:
         """The name of the default deployment: what an invocation without a name reaches."""

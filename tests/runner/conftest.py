@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.ai.ml import MLClient
 
 from runner import settings
 from runner.main import main
@@ -131,6 +133,26 @@ def made(arm: Arm, id: str, body: Mapping[str, Any]) -> None:
     deadline = time.monotonic() + 30
     while arm.get(id).json().get("properties", {}).get("provisioningState") != "Succeeded":
         assert time.monotonic() < deadline, f"{id} is not made: {arm.get(id).text}"
+
+
+def cancelled_by_another(aml: Aml, client: MLClient, step: str | None, *command: str | Path) -> Said:
+    """What ``command`` said, whose job somebody else cancels once it, or its ``step``, runs."""
+    before, ended = {job.name for job in client.jobs.list()}, threading.Event()
+
+    def cancel() -> None:
+        while not ended.wait(0.1):
+            for job in [job for job in client.jobs.list() if job.name not in before]:
+                runs = [job] if step is None else client.jobs.list(parent_job_name=job.name)
+                if any(one.status == "Running" and step in (None, one.display_name) for one in runs):
+                    return client.jobs.begin_cancel(job.name).wait()
+
+    other = threading.Thread(target=cancel)
+    other.start()
+    try:
+        return aml(*command)
+    finally:
+        ended.set()
+        other.join()
 
 
 PIPELINE = {

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from runner import settings
+from runner.workspace import Workspace
 from tests.conftest import Arm
-from tests.runner.conftest import ROOT, Aml
+from tests.runner.conftest import ROOT, Aml, cancelled_by_another
 
 JOB = """
 $schema: https://azuremlschemas.azureedge.net/latest/commandJob.schema.json
@@ -180,6 +181,15 @@ def test_a_job_is_followed_until_ctrl_c_and_cancelled(aml: Aml, place: dict[str,
     assert aml("jobs", "show", name, "--json").json["status"] == "Canceled"
     assert "Canceled" in aml("jobs", "cancel", name).err, "an ended job is left as it is"
     assert aml("jobs", "logs", "--follow", name).code == 3
+
+
+def test_a_job_that_somebody_else_cancels(aml: Aml, place: dict[str, str], data: None, job: Path) -> None:
+    how(job, "long")
+    client = Workspace(settings.Settings(place, {})).client
+    said = cancelled_by_another(aml, client, None, "experiment", *RUNNING, "--job-folder", job, "--json")
+    assert said.code == 3 and said.json["status"] == "Canceled", said.err
+    assert f"error: Job {said.json['name']} was cancelled after " in said.err and "Traceback" not in said.err
+    assert f"aml jobs logs {said.json['name']}" in said.err
 
 
 def test_an_input_that_is_not_there_is_refused_before_anything_is_made(

@@ -11,8 +11,9 @@ import pytest
 
 from runner import settings
 from runner.pipeline import with_commit
+from runner.workspace import Workspace
 from tests.conftest import Arm
-from tests.runner.conftest import PIPELINE, Aml
+from tests.runner.conftest import PIPELINE, Aml, cancelled_by_another
 
 
 @pytest.fixture
@@ -106,6 +107,19 @@ def test_a_pipeline_goes_on_after_ctrl_c_and_is_cancelled(
         "Completed",
         "Canceled",
     }
+
+
+def test_a_pipeline_that_somebody_else_cancels(aml: Aml, place: dict[str, str], flowers: None, pipeline: Path) -> None:
+    (pipeline / "code/predict.py").write_text("import time; print('waiting', flush=True); time.sleep(600)\n")
+    client = Workspace(settings.Settings(place, {})).client
+    said = cancelled_by_another(aml, client, "predict", "pipeline", "--job-folder", pipeline, "--json")
+    assert said.code == 3 and said.json["status"] == "Canceled", said.err
+    assert {step["step"]: step["status"] for step in said.json["steps"]} == {
+        "split": "Completed",
+        "predict": "Canceled",
+    }
+    assert f"error: Job {said.json['name']} was cancelled after " in said.err and "Traceback" not in said.err
+    assert f"aml jobs logs {said.json['name']}" in said.err and "waiting" not in said.out
 
 
 def test_a_pipeline_that_asks_for_the_commit_is_given_it(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from runner.lease import Lease
 from runner.settings import Settings
 from runner.workspace import Workspace
 from tests.conftest import Arm
-from tests.runner.conftest import PIPELINE, Aml, Said, put
+from tests.runner.conftest import PIPELINE, Aml, Said, made, put
 
 
 class Cut(BaseException):
@@ -154,8 +154,8 @@ def test_interrupted_after_each_stage_it_goes_on(
             aml("publish", "--job-folder", pipeline)
     done = aml("publish", "--job-folder", pipeline)
     assert done.code == 0, done.err
-    made = release.Release.model_validate_json(done.out)
-    assert endpoint.history() == [made.deployment] and list(endpoint.deployments()) == [made.deployment]
+    last = release.Release.model_validate_json(done.out)
+    assert endpoint.history() == [last.deployment] and list(endpoint.deployments()) == [last.deployment]
     assert [one["state"] for one in aml("releases", "--json").json] == ["serves"]
 
 
@@ -187,18 +187,16 @@ def test_promoted_as_it_is(
     said = aml("publish", "--job-folder", pipeline)
     assert said.code == 0 and "flowers@latest is version 3" in said.err, said.err
     manifest.write_text(said.out)
-    made = release.read(manifest)
-    assert made.models[0].tags == {"accuracy": "0.97"} and made.component.pins == {
+    first = release.read(manifest)
+    assert first.models[0].tags == {"accuracy": "0.97"} and first.component.pins == {
         "azureml:flowers@latest": "azureml:flowers:3"
     }
 
     # The production workspace: everything is new there but the storage account, whose containers are the workspace's own.
-    from tests.runner.conftest import made as make
-
     original = arm.get(Settings(place, {}).workspace_id).json()
     bound_to = {key: original["properties"][key] for key in ("storageAccount", "keyVault")}
     name = f"prod-{place[settings.WORKSPACE][-8:]}"
-    make(
+    made(
         arm,
         f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{name}",
         {"identity": {"type": "SystemAssigned"}, "properties": bound_to},
@@ -219,8 +217,8 @@ def test_promoted_as_it_is(
     promoted = aml("publish", "--job-folder", pipeline, "--manifest", manifest)
     assert promoted.code == 0 and "model flowers:3: copying it" in promoted.err, promoted.err
     there = release.Release.model_validate_json(promoted.out)
-    assert (there.version, there.component, there.models) == (made.version, made.component, made.models)
-    assert there.endpoint == prod[settings.ENDPOINT] and there.workspace == made.workspace
+    assert (there.version, there.component, there.models) == (first.version, first.component, first.models)
+    assert there.endpoint == prod[settings.ENDPOINT] and there.workspace == first.workspace
 
 
 def test_a_manifest_that_is_none(aml: Aml, place: dict[str, str], pipeline: Path, tmp_path: Path) -> None:
@@ -228,6 +226,23 @@ def test_a_manifest_that_is_none(aml: Aml, place: dict[str, str], pipeline: Path
     said = aml("publish", "--job-folder", pipeline, "--manifest", tmp_path / "release.json")
     assert said.code == 1 and "is not a release's manifest" in said.err and "component: Field required" in said.err
     assert "There is no manifest" in aml("publish", "--job-folder", pipeline, "--manifest", tmp_path / "none.json").err
+
+
+def test_a_name_that_another_workspace_has(
+    aml: Aml, place: dict[str, str], pipeline: Path, endpoint: Endpoint, arm: Arm, group: str
+) -> None:
+    other = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/other-{place[settings.WORKSPACE][-8:]}"
+    bound = arm.get(Settings(place, {}).workspace_id).json()["properties"]
+    bound = {key: bound[key] for key in ("storageAccount", "keyVault")}
+    made(arm, other, {"identity": {"type": "SystemAssigned"}, "properties": bound})
+    made(arm, f"{other}/batchEndpoints/{endpoint.name}", {"properties": {"authMode": "AADToken"}})
+    said = aml("publish", "--job-folder", pipeline)
+    assert said.code == 1 and said.out == "" and "Traceback" not in said.err
+    assert (
+        f"The name '{endpoint.name}' for an endpoint is taken in westeurope" in said.err
+        and "--endpoint NAME" in said.err
+    )
+    assert aml("rollback").code == 1, "there is none of that name here"
 
 
 @pytest.fixture
