@@ -15,11 +15,14 @@ PROGRAM = f"python {FOLDER}/amlbi_main.py"
 SOURCE = Path(__file__).with_name(FOLDER)
 
 
-def command(arguments: Mapping[str, object], variables: Mapping[str, str]) -> str:
-    """The command line of such a job; ``variables`` are arguments that stand in the environment of the job."""
-    words = [f"--{name} {shlex.quote(str(value))}" for name, value in arguments.items()]
-    words += [f'--amlbi_{name} "${variable}"' for name, variable in variables.items()]
-    return " ".join((PROGRAM, *words))
+def command(arguments: Mapping[str, object], variables: Mapping[str, str], rest: str = "") -> str:
+    """The command line of such a job. An argument that is ``True`` stands by itself; ``variables`` are arguments that stand in the
+    environment of the job, maybe with a path below them; ``rest`` is the scoring script's own, as it was written."""
+    words = [
+        f"--{name}" if value is True else f"--{name} {shlex.quote(str(value))}" for name, value in arguments.items()
+    ]
+    words += [f'--{name} "${variable}"' for name, variable in variables.items()]
+    return " ".join((PROGRAM, *words, rest)).rstrip()
 
 
 def lay_out(command: str, work: Path) -> None:

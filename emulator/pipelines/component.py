@@ -25,9 +25,10 @@ MODES = {
     "eval_mount": "EvalMount",
     "eval_download": "EvalDownload",
 }
+TYPES = ("command", "parallel", "pipeline")
 # Types of steps that Azure ML has and the emulator has not.
 NOT_RUN = (
-    *("automl", "data_transfer", "fl_scatter_gather", "import", "parallel", "promptflow_parallel", "spark", "sweep"),
+    *("automl", "data_transfer", "fl_scatter_gather", "import", "promptflow_parallel", "spark", "sweep"),
     *("do_while", "if_else", "parallel_for"),
 )
 ANONYMOUS = "azureml_anonymous"
@@ -100,7 +101,7 @@ def component(id: str, spec: Mapping[str, Any], nodes: Mapping[str, Mapping[str,
     kind = str(spec.get("type") or "command").lower()
     if kind in NOT_RUN:
         raise NotEmulated(f"components of type {kind}")
-    if kind not in ("command", "pipeline"):
+    if kind not in TYPES:
         raise user_error(f"The component '{spec.get('name')}' has the unknown type '{kind}'.", "type")
     outputs = dict(_ports(spec, "outputs"))
     literal = next((name for name, port in outputs.items() if port.literal), None)

@@ -114,6 +114,10 @@ def graph(
         except AzureError as error:
             raise named(error, path) from None
         scope = _Scope(path, inputs, jobs, products)
+        if node.get("type") and node["type"].lower() != component.type:
+            raise scope.error(
+                "type", f"it is of type {node['type']}; its component '{component.name}' is of type {component.type}."
+            )
         values = _inputs(scope, node, component)
         targets = _outputs(scope, node, component, outputs, made.outputs)
         made.steps.append(Step(path, node, component, values, targets))

@@ -19,7 +19,7 @@ from emulator.jobs.lifecycle import Status
 from emulator.jobs.schema import user_error
 from emulator.machinelearning import assets, datastores
 from emulator.management.ids import ResourceId
-from emulator.pipelines import graph, request
+from emulator.pipelines import graph, parallel, request
 from emulator.pipelines.component import ANONYMOUS, Component, camel, component
 from emulator.pipelines.graph import Declared, Literal, Product, Step, Value
 from emulator.store import Document, Transaction
@@ -112,7 +112,7 @@ class _Plan:
         opening = [
             self._names[step.path]
             for step in found.steps
-            if _below(step.path, first) and step.component.type == "command"
+            if _below(step.path, first) and step.component.type != "pipeline"
         ]
         for step in found.steps:
             try:
@@ -208,6 +208,9 @@ class _Plan:
     def _command(self, step: Step) -> dict[str, Any]:
         node, spec = step.node, step.component.spec
         name = self._names[step.path]
+        inputs = {one: self._input(step.component, one, value) for one, value in step.inputs.items()}
+        if step.component.type == "parallel":
+            spec = parallel.command(step.component, node, inputs)
         sent = {
             "jobType": "Command",
             "command": spec.get("command"),
@@ -224,7 +227,7 @@ class _Plan:
             "queueSettings": node.get("queueSettings"),
             "services": node.get("services"),
             "identity": node.get("identity") or self._job.get("identity"),
-            "inputs": {one: self._input(step.component, one, value) for one, value in step.inputs.items()},
+            "inputs": inputs,
             "outputs": {one: dict(told) for one, told in step.outputs.items()},
             **self._described(step),
         }
@@ -285,7 +288,7 @@ class _Plan:
             "azureml.pipeline": self._name,
             "azureml.pipelinerunid": self._name,
             "azureml.rootpipelinerunid": self._name,
-            **({"StepType": "PythonScriptStep"} if own.type == "command" else {}),
+            **({"StepType": "PythonScriptStep"} if own.type != "pipeline" else {}),
         }
 
     def _input(self, own: Component, name: str, value: Value) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from emulator.jobs.schema import (
     INPUT_MODES,
     NAME,
     OUTPUT_MODES,
+    Field,
     anything,
     by_type,
     filled,
@@ -27,7 +28,8 @@ from emulator.jobs.schema import (
     text,
     user_error,
 )
-from emulator.pipelines.component import NOT_RUN, camel, spelt
+from emulator.pipelines import parallel
+from emulator.pipelines.component import NOT_RUN, TYPES, camel, spelt
 from emulator.pipelines.graph import Asset, Literal, Value
 
 SETTINGS = (
@@ -39,53 +41,54 @@ SHARED = (
     *("notificationSetting", "outputs", "parentJobName", "properties", "services", "status", "tags"),
 )
 
-_NODE = record(
-    {"componentId": filled},
-    {
-        "name": text,
-        "type": text,
-        "displayName": text,
-        "comment": anything,
-        "_source": anything,
-        **{
-            name: FIELDS[name]
-            for name in (
-                *("computeId", "description", "distribution", "environmentVariables", "identity", "limits"),
-                *("properties", "queueSettings", "resources", "services", "tags"),
-            )
-        },
-        "inputs": mapping(
-            by_type(
-                "jobInputType",
-                {
-                    # A binding is a literal too, and may say how what it is bound to is to be delivered.
-                    "literal": record(
-                        {"jobInputType": text, "value": text}, {"description": text, "mode": one_of(*INPUT_MODES)}
-                    ),
-                    **{kind: ASSET_INPUT for kind in ASSETS},
-                },
-            ),
-            *NAME,
-        ),
-        "outputs": mapping(
-            record(
-                {},
-                {
-                    "jobOutputType": text,
-                    "type": text,
-                    "value": text,
-                    "uri": text,
-                    "mode": one_of(*OUTPUT_MODES),
-                    "assetName": text,
-                    "assetVersion": text,
-                    "description": text,
-                },
-            ),
-            *NAME,
-        ),
-        "settings": anything,
+_NODE: dict[str, Field] = {
+    "name": text,
+    "type": text,
+    "displayName": text,
+    "comment": anything,
+    "_source": anything,
+    **{
+        name: FIELDS[name]
+        for name in (
+            *("computeId", "description", "distribution", "environmentVariables", "identity", "limits"),
+            *("properties", "queueSettings", "resources", "services", "tags"),
+        )
     },
-)
+    "inputs": mapping(
+        by_type(
+            "jobInputType",
+            {
+                # A binding is a literal too, and may say how what it is bound to is to be delivered.
+                "literal": record(
+                    {"jobInputType": text, "value": text}, {"description": text, "mode": one_of(*INPUT_MODES)}
+                ),
+                **{kind: ASSET_INPUT for kind in ASSETS},
+            },
+        ),
+        *NAME,
+    ),
+    "outputs": mapping(
+        record(
+            {},
+            {
+                "jobOutputType": text,
+                "type": text,
+                "value": text,
+                "uri": text,
+                "mode": one_of(*OUTPUT_MODES),
+                "assetName": text,
+                "assetVersion": text,
+                "description": text,
+            },
+        ),
+        *NAME,
+    ),
+    "settings": anything,
+}
+_NODES = {
+    kind: record({"componentId": filled}, {**_NODE, **(parallel.FIELDS if kind == "parallel" else {})})
+    for kind in TYPES
+}
 _PIPELINE = record(
     {"jobType": text},
     {
@@ -165,7 +168,7 @@ def _node(name: str, told: Any, at: str) -> dict[str, Any]:
     kind = str(told.get("type") or "command").lower()
     if kind in NOT_RUN:
         raise NotEmulated(f"steps of type {kind} (the step '{name}')")
-    if kind not in ("command", "pipeline"):
+    if kind not in TYPES:
         raise user_error(f"The step '{name}' has the unknown type '{kind}'.", f"{at}.type")
     node: dict[str, Any] = {}
     for key, value in told.items():
@@ -174,7 +177,7 @@ def _node(name: str, told: Any, at: str) -> dict[str, Any]:
             node[key] = _each(value, f"{at}.{key}", _output if key == "outputs" else camel)
         else:
             node[key] = value if key in ("environmentVariables", "properties", "tags") else spelled(value)
-    checked: dict[str, Any] = _NODE(node, at)
+    checked: dict[str, Any] = _NODES[kind](node, at)
     if checked.get("settings"):
         raise NotEmulated(f"settings of a step (the step '{name}')")
     return {**checked, "inputs": checked.get("inputs", {}), "outputs": checked.get("outputs", {})}

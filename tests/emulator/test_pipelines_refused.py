@@ -149,7 +149,11 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "no steps": ({}, 400, "must have properties.jobs"),
     "a command component as a whole": ({"componentId": "azureml:steps:1"}, 400, "a pipeline job needs one of type"),
     "an output that is a literal": ({"jobs": {"a": node("literal")}}, 501, "outputs of type integer"),
-    "a parallel step": ({"jobs": {"a": node(type="parallel")}}, 501, "steps of type parallel (the step 'a')"),
+    "a step of another type": (
+        {"jobs": {"a": node(type="parallel")}},
+        400,
+        "The step 'a': it is of type parallel; its component 'steps' is of type command.",
+    ),
     "a sweep step": ({"jobs": {"a": node(type="sweep")}}, 501, "steps of type sweep"),
     "a condition": ({"jobs": {"a": {"type": "if_else", "condition": "x"}}}, 501, "steps of type if_else"),
 }

@@ -1,14 +1,20 @@
-"""The driver of a batch scoring job: cuts the input into mini-batches, has workers score them, puts the results into one file.
+"""The driver of a batch scoring job, and of a parallel step: cuts the input into mini-batches, has workers score them, puts the
+results into one file.
 
-    python driver/amlbi_main.py --amlbi_input DATA --amlbi_output SCORES --mini_batch_size 10 …
+    python driver/amlbi_main.py --amlbi_input DATA --append_row_to SCORES --mini_batch_size 10 …
 
 It has Azure ML's name and arguments, because scoring scripts read them (``--logging_level``). Its words:
-https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-batch-endpoints. What it promises:
+https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-batch-endpoints and
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-parallel. What it promises:
 
-    a mini-batch    is so many files, in the order of their names; folders in a folder are not looked into
+    a mini-batch    is so many files, in the order of their names; folders in a folder are looked into with ``--amlbi_nested``
     run()           raising, timing out or ending its process, is tried again, ``--run_max_try`` times in all
     failed items    are the files of a mini-batch that did not succeed, and those for which run() returned no element
-    the job fails   above ``--error_threshold`` failed items, when every try timed out, when nothing succeeded, or when init() fails
+    the job fails   above ``--error_threshold`` failed items, ``--mini_batch_error_threshold`` mini-batches with one or
+                    ``--allowed_failed_percent`` of them; when nothing succeeded, or init() fails; without a mini-batch begun in
+                    ``--first_task_creation_timeout`` seconds or ended in ``--progress_update_timeout``; and, where
+                    ``--amlbi_timeout_fails``, when every try of a mini-batch timed out
+    shutdown()      is called, where the script has it, by each worker when all is done
     the output      is written when all has ended well, in the order of the mini-batches
 
 Memory does not grow with the input: each mini-batch's results go to a file of their own.
@@ -68,6 +74,11 @@ class Worker:
         self.task, self.deadline = task, time.monotonic() + seconds
         self.connection.send((task.index, task.files))
 
+    def finish(self, seconds: float) -> None:
+        """No more mini-batches: let the script's ``shutdown()`` run."""
+        self.connection.close()
+        self.process.join(seconds)
+
     def end(self) -> None:
         self.process.kill()
         self.process.join()
@@ -80,7 +91,9 @@ class Run:
     def __init__(self, options: argparse.Namespace, tasks: list[Task], parts: Path) -> None:
         self.options, self.tasks, self.parts = options, tasks, parts
         self.waiting = deque(tasks)
-        self.done = self.succeeded = self.failed = 0
+        self.done = self.succeeded = self.failed = self.broken = 0
+        self.moved = time.monotonic()
+        self.given = False
         self.context = multiprocessing.get_context("spawn")
         self.workers: list[Worker] = []
 
@@ -91,6 +104,8 @@ class Run:
             self.workers = [self.worker(index) for index in range(count)]
             while self.done < len(self.tasks):
                 self.step()
+            for worker in self.workers:
+                worker.finish(self.options.run_invocation_timeout)
         finally:
             for worker in self.workers:
                 worker.end()
@@ -106,7 +121,7 @@ class Run:
 
     def step(self) -> None:
         """Wait for the next that any worker says, that its time is over, or that it is gone."""
-        soonest = min(worker.deadline for worker in self.workers)
+        soonest = min(self.deadline(), *(worker.deadline for worker in self.workers))
         left = None if soonest == float("inf") else max(0.0, soonest - time.monotonic())
         told = wait([worker.connection for worker in self.workers], left)
         for index, worker in enumerate(self.workers):
@@ -119,6 +134,17 @@ class Run:
                 self.late(index, worker)
             if self.workers[index].ready and self.workers[index].task is None and self.waiting:
                 self.workers[index].give(self.waiting.popleft(), self.options.run_invocation_timeout)
+                self.moved, self.given = self.moved if self.given else time.monotonic(), True
+        if time.monotonic() >= self.deadline():
+            what = "ended" if self.given else "began"
+            raise JobFailed(f"No mini-batch {what} in {self.deadline() - self.moved:g} seconds, the {self.limit()}.")
+
+    def limit(self) -> str:
+        return "progress_update_timeout" if self.given else "first_task_creation_timeout"
+
+    def deadline(self) -> float:
+        """When it is too late for the next mini-batch to begin, or to end."""
+        return self.moved + float(getattr(self.options, self.limit()))
 
     def heard(self, worker: Worker, event: str, value: Any) -> None:
         if event == "ready":
@@ -156,7 +182,7 @@ class Run:
         task.timeouts += 1
         seconds = self.options.run_invocation_timeout
         self.complain(worker, f"Mini-batch {task.index}: run() took longer than {seconds:g} seconds.")
-        if task.timeouts >= self.options.run_max_try:
+        if self.options.amlbi_timeout_fails and task.timeouts >= self.options.run_max_try:
             raise JobFailed(
                 f"The run() function in the entry script had timeout for {task.timeouts} times: mini-batch {task.index} was not "
                 f"done in {seconds:g} seconds. Give the deployment a longer retry_settings.timeout, or smaller mini-batches."
@@ -176,15 +202,25 @@ class Run:
 
     def end(self, task: Task, succeeded: int) -> None:
         """A mini-batch is done with, whether or not its files succeeded."""
+        self.moved = time.monotonic()
         self.done += 1
         self.succeeded += succeeded
         self.failed += len(task.files) - succeeded
+        self.broken += succeeded < len(task.files)
         self.progress(f"Mini-batch {task.index}: {succeeded} of {len(task.files)} items succeeded.")
         if 0 <= self.options.error_threshold < self.failed:
             raise JobFailed(
                 f"The error count {self.failed} is above the error_threshold {self.options.error_threshold}: "
                 f"{self.failed} of the input's files failed. logs/user/error.txt says why."
             )
+        most, percent = self.options.mini_batch_error_threshold, self.options.allowed_failed_percent
+        limits = ("mini_batch_error_threshold", most), ("allowed_failed_percent", percent)
+        for (name, limit), count in zip(limits, (self.broken, 100 * self.broken / len(self.tasks))):
+            if 0 <= limit < count:
+                raise JobFailed(
+                    f"{self.broken} of {len(self.tasks)} mini-batches failed, more than the {name} {limit:g} allows. "
+                    "logs/user/error.txt says why."
+                )
 
     def progress(self, line: str) -> None:
         say(f"{line} {self.done} of {len(self.tasks)} mini-batches are done, {self.failed} items failed.")
@@ -218,12 +254,12 @@ def summary(text: str) -> str:
     return f"{before}{last_line(text)}" if traceback else text.strip()
 
 
-def batches(path: Path, size: int) -> list[Task]:
+def batches(path: Path, size: int, nested: bool) -> list[Task]:
     """The input's files, so many at a time."""
     if path.is_dir():
-        files = sorted(str(one) for one in path.iterdir() if one.is_file())
+        files = sorted(str(one) for one in (path.rglob("*") if nested else path.iterdir()) if one.is_file())
         folders = sorted(one.name for one in path.iterdir() if one.is_dir())
-        if folders:
+        if folders and not nested:
             say(f"Folders in the input are not looked into: {', '.join(folders[:10])}.")
     else:
         files = [str(path)]
@@ -247,7 +283,10 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--scoring_module_name", default="")
     parser.add_argument("--amlbi_input", required=True)
-    parser.add_argument("--amlbi_output", required=True)
+    parser.add_argument("--amlbi_nested", action="store_true")
+    parser.add_argument("--amlbi_output", default="")
+    parser.add_argument("--amlbi_timeout_fails", action="store_true")
+    parser.add_argument("--append_row_to", default="")
     parser.add_argument("--amlbi_model", default="")
     parser.add_argument("--amlbi_model_name", default="model")
     parser.add_argument("--mini_batch_size", type=int, default=10)
@@ -256,7 +295,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--append_row_file_name", default="predictions.csv")
     parser.add_argument("--run_max_try", type=int, default=4)
     parser.add_argument("--run_invocation_timeout", type=float, default=30.0)
-    parser.add_argument("--process_count_per_node", type=int, default=1)
+    parser.add_argument("--process_count_per_node", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--mini_batch_error_threshold", type=int, default=-1)
+    parser.add_argument("--allowed_failed_percent", type=float, default=100.0)
+    parser.add_argument("--first_task_creation_timeout", type=float, default=600.0)
+    parser.add_argument("--progress_update_timeout", type=float, default=float("inf"))
     parser.add_argument("--logging_level", default="INFO")
     return parser.parse_known_args()[0]
 
@@ -276,18 +319,20 @@ def main() -> None:
     options = arguments()
     Path("logs", "user").mkdir(parents=True, exist_ok=True)
     Path("logs", "readme.txt").write_text(LAYOUT, encoding="utf-8")
-    os.environ["AZUREML_BI_OUTPUT_PATH"] = options.amlbi_output
+    if options.amlbi_output:
+        os.environ["AZUREML_BI_OUTPUT_PATH"] = options.amlbi_output
     with tempfile.TemporaryDirectory() as folder:
         parts = Path(folder, "parts")
         parts.mkdir()
         if options.amlbi_model:
             os.environ["AZUREML_MODEL_DIR"] = model_folder(options.amlbi_model, options.amlbi_model_name, Path(folder))
         try:
-            tasks = batches(Path(options.amlbi_input), options.mini_batch_size)
+            tasks = batches(Path(options.amlbi_input), options.mini_batch_size, options.amlbi_nested)
             say(f"The input has {sum(len(task.files) for task in tasks)} files: {len(tasks)} mini-batches.")
             Run(options, tasks, parts).run()
             if options.output_action == "append_row":
-                gather(tasks, parts, Path(options.amlbi_output, options.append_row_file_name))
+                whole = Path(options.append_row_to or options.amlbi_output)
+                gather(tasks, parts, whole / options.append_row_file_name if whole.is_dir() else whole)
         except JobFailed as failed:
             say(str(failed))
             sys.exit(FAILED)

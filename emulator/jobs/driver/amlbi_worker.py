@@ -31,7 +31,7 @@ def work(connection: Any, options: dict[str, Any], parts: str, name: str, node: 
         try:
             index, files = connection.recv()
         except EOFError:
-            return
+            return _shut_down(script)
         part = Path(parts, str(index)) if options["output_action"] == "append_row" else Path(os.devnull)
         try:
             print(f"Mini-batch {index}: {len(files)} files.", flush=True)
@@ -46,6 +46,13 @@ def work(connection: Any, options: dict[str, Any], parts: str, name: str, node: 
                 part.unlink()
             print(said[1], flush=True)
         connection.send(said)
+
+
+def _shut_down(script: Any) -> None:
+    try:
+        getattr(script, "shutdown", lambda: None)()
+    except BaseException:  # noqa: B036, B902 - what was scored is scored
+        traceback.print_exc()
 
 
 def _redirect(path: Path) -> None:
