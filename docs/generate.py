@@ -100,7 +100,30 @@ def _refuses(handler: Callable[..., Any]) -> bool:
     return isinstance(body[0], ast.Raise)
 
 
-PAGES = {"aml.md": commands, "resources.md": resources}
+def rules() -> str:
+    """``policies.md``: every rule, what it looks at, where it holds and why."""
+    from policies import RULES
+
+    lines = [
+        "# Policies",
+        "",
+        NOTE,
+        "",
+        "Rules that every stack must meet, each a small function in `policies/`. `aml infra check --stack prod` runs them in",
+        "seconds, with no engine and no Azure; `pulumi preview --policy-pack policies` has the engine run them. What an",
+        "organisation decides (regions, sizes, tags, idle time): [`policies/allowed.yaml`](../policies/allowed.yaml).",
+        "",
+        "| rule | looks at | where | why |",
+        "|---|---|---|---|",
+    ]
+    for rule in RULES:
+        kinds = ", ".join(f"`{kind}`" for kind in rule.kinds) or "everything"
+        where = "production" if rule.production else "every stack"
+        lines.append(f"| `{rule.name}` | {kinds} | {where} | {rule.reason} ([more]({rule.link})) |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"aml.md": commands, "policies.md": rules, "resources.md": resources}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

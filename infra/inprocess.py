@@ -98,7 +98,7 @@ class Engine(mocks.Mocks):
     async def _run(self, project: str, stack: str) -> dict[str, str]:
         silent = logging.Logger("pulumi")  # what the runtime would tell an engine is raised here instead
         silent.addHandler(logging.NullHandler())
-        mocks.set_mocks(self, project, stack, preview=False, logger=silent)
+        mocks.set_mocks(self, project, stack, preview=False, logger=silent, monitor=_Monitor(self))
         given.set_all_config(dict(self.values))
         try:
             await run_pulumi_func(_program)
@@ -112,12 +112,13 @@ class Engine(mocks.Mocks):
             raise self.failure from error
         return {name: str(value) for name, value in outputs.items()}
 
+    def declared(self, request: Any, id: str) -> None:
+        """Called for each resource of Azure's once it is made, with all that the program says of it."""
+
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if not args.custom:  # a component, or the stack: nothing of Azure's
             return "", {}
-        return self._guarded(
-            lambda: self._put(args.name, args.typ, _revealed(args.inputs)), f"{args.name} ({args.typ})"
-        )
+        return self._guarded(lambda: self._put(args.name, args.typ, revealed(args.inputs)), f"{args.name} ({args.typ})")
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]  # Pulumi takes either shape
         self.asked = self.asked or args.token != CLIENT_CONFIG
@@ -155,6 +156,20 @@ class Engine(mocks.Mocks):
         return wanted.id, table.outputs(token, found)
 
 
+class _Monitor(mocks.MockMonitor):
+    """Pulumi's own tells its mocks neither the options of a resource nor what its properties are made of."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._engine = engine
+
+    def RegisterResource(self, request: Any) -> Any:
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.custom:
+            self._engine.declared(request, answer.id)
+        return answer
+
+
 def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
     """The paths at which ``found`` does not say what ``wanted`` says. What only ``found`` has is Azure's own to say.
 
@@ -181,10 +196,10 @@ def _region(text: str) -> str:
     return text.lower().replace(" ", "")
 
 
-def _revealed(value: Any) -> Any:
+def revealed(value: Any) -> Any:
     """Inputs without the marks that Pulumi puts on secrets."""
     if rpc.is_rpc_secret(value):
-        return _revealed(rpc.unwrap_rpc_secret(value))
+        return revealed(rpc.unwrap_rpc_secret(value))
     if isinstance(value, Mapping):
-        return {key: _revealed(item) for key, item in value.items()}
-    return [_revealed(item) for item in value] if isinstance(value, list) else value
+        return {key: revealed(item) for key, item in value.items()}
+    return [revealed(item) for item in value] if isinstance(value, list) else value

@@ -20,6 +20,7 @@ from runner.errors import CloudError, Mistake, RunnerError
 # name -> the module that has it as its attribute ``command``, and what it does
 COMMANDS: dict[str, tuple[str, str]] = {
     "local": ("runner.commands.local", "Azure on this machine: up, down, status, env, logs, reset."),
+    "infra": ("runner.commands.infra", "The stacks' infrastructure: judged by the rules before it is applied."),
     "demo": ("runner.commands.demo", "The whole main job on this machine, from nothing: no Azure account."),
     "experiment": ("runner.commands.experiment", "Run the ad hoc experiment on data in the datastore."),
     "pipeline": ("runner.commands.pipeline", "Run the training pipeline, its steps shown as they go."),

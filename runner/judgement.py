@@ -1,0 +1,67 @@
+"""A stack and the rules of ``policies``: its program is evaluated in this process, and what it declares is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner import names, stacks
+from runner.errors import CloudError, Mistake
+
+if TYPE_CHECKING:
+    from policies import Violation
+
+
+@dataclass(frozen=True)
+class Judged:
+    """``resources`` were looked at, by ``rules``."""
+
+    resources: int
+    rules: int
+    violations: tuple[Violation, ...]
+
+
+def judge(stack: str, config: Iterable[str] = ()) -> Judged:
+    """``config`` are lines ``KEY=VALUE`` that count more than the stack's file; a key without a namespace is the project's."""
+    given = dict(_pair(line) for line in config)
+    with stack_errors(stack):
+        import policies
+        from infra import stackfile
+        from infra.evaluation import evaluate
+
+        project, values = stackfile.read(stack)
+        values |= {key if ":" in key else f"{project}:{key}": value for key, value in given.items()}
+        resources = [
+            policies.Resource(one.type, one.name, one.inputs, one.protect, one.uses)
+            for one in evaluate(stack, values).declared
+        ]
+        keys = values.get(f"{project}:datastoreAuth") == "accountKey"
+        found = policies.judge(policies.Stack(stack, sorted(resources, key=lambda one: one.name), keys))
+        return Judged(len(resources), len(policies.RULES), tuple(found))
+
+
+@contextmanager
+def stack_errors(stack: str) -> Iterator[None]:
+    """What ``infra`` raises, as the runner says it."""
+    from infra.errors import ConfigError, StackError
+
+    if stack not in stacks.known():
+        raise Mistake(
+            f"There is no stack '{stack}'. {names.near(stack, stacks.known())}",
+            next="pulumi stack init makes one, stacks/ configures it",
+        )
+    try:
+        yield
+    except ConfigError as error:
+        raise Mistake(str(error), next=error.next) from None
+    except StackError as error:
+        raise CloudError(str(error), next=error.next) from error
+
+
+def _pair(line: str) -> tuple[str, str]:
+    key, equals, value = line.partition("=")
+    if not key or not equals:
+        raise Mistake(f"'{line}' of --config is not KEY=VALUE.")
+    return key, value
