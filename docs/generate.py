@@ -84,6 +84,28 @@ def resources() -> str:
     return "\n".join(lines) + "\n"
 
 
+def roles() -> str:
+    """``roles.md``: every role that a stack assigns, to whom, on what and why."""
+    from infra import grants
+
+    lines = [
+        "# Roles",
+        "",
+        NOTE,
+        "",
+        "What a stack assigns, and nothing more; the keys are [the stack's](stacks.md).",
+        "",
+        "| who | role | on | why |",
+        "|---|---|---|---|",
+    ]
+    for grant in grants.GRANTS:
+        when = f"; where {grants.WHEN[grant.when]}" if grant.when else ""
+        lines.append(f"| {grants.WHO[grant.who]} | {grant.role} | {grants.SCOPES[grant.on]} | {grant.why}{when} |")
+    lines += ["", "Nothing is assigned to", ""]
+    lines += [f"- {who}: {why}." for who, why in grants.NOTHING.items()]
+    return "\n".join(lines) + "\n"
+
+
 def _path(path: str) -> str:
     return path.replace(":path}", "…}")
 
@@ -123,7 +145,7 @@ def rules() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"aml.md": commands, "policies.md": rules, "resources.md": resources}
+PAGES = {"aml.md": commands, "policies.md": rules, "resources.md": resources, "roles.md": roles}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -46,6 +46,7 @@ ROOMS = (
     "emulator.providers.registries",
     "emulator.providers.managed_identities",
     "emulator.providers.networks",
+    "emulator.providers.budgets",
     "emulator.machinelearning",
     "emulator.endpoints",
     "emulator.storage.blobs",

@@ -7,27 +7,19 @@ is not one of these is refused, and so is ``azure-native:location`` when it is m
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pulumi.runtime import config as given
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
-from infra import naming
+from infra import domain
+from infra.domain import ObjectId, Words
 from infra.errors import ConfigError
 
 LOCATION = "azure-native:location"
-
-
-def _matches(pattern: str, words: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(f"must be {words}")
-        return value
-
-    return AfterValidator(check)
 
 
 class _Section(BaseModel):
@@ -37,10 +29,8 @@ class _Section(BaseModel):
 class Compute(_Section):
     """The cluster that trains. Nothing runs, and nothing is paid for, while there is no job: ``min_instances`` is 0."""
 
-    name: Annotated[str, _matches(naming.COMPUTE, "3 to 24 letters, digits and hyphens, a letter first")] = (
-        "cpu-cluster"
-    )
-    size: Annotated[str, Field(min_length=1)] = "STANDARD_DS3_V2"
+    name: domain.ComputeName = "cpu-cluster"
+    size: Words = "STANDARD_DS3_V2"
     min_instances: Annotated[int, Field(ge=0)] = 0
     max_instances: Annotated[int, Field(ge=1, le=1000)] = 4
     idle_seconds: Annotated[int, Field(ge=60)] = 600
@@ -54,29 +44,151 @@ class Compute(_Section):
         return most
 
 
+class Instance(_Section):
+    """A workstation, stopped when nobody has used it for ``idle_minutes``, and every day at ``stop_at``. ``assigned_to`` is the
+    object id of the one person who may use it; without it that is who applies the stack."""
+
+    name: domain.Owner
+    size: Words = "STANDARD_DS3_V2"
+    assigned_to: ObjectId | None = None
+    # Azure's own least and most: https://learn.microsoft.com/azure/machine-learning/how-to-create-compute-instance
+    idle_minutes: Annotated[int, Field(ge=15, le=4320)] = 60
+    stop_at: domain.Clock = "19:00"
+    time_zone: Words = "UTC"
+
+
+class Network(_Section):
+    """``public``: reached from anywhere, or from ``allowed_ips`` alone. ``private``: through private endpoints in the stack's
+    virtual network alone.
+
+    ``managed`` is how isolated the network is that Azure ML keeps for its nodes, in Azure's own words; with ``Disabled`` they
+    are in a subnet of the stack's network, where it has one.
+    """
+
+    mode: Literal["public", "private"] = "public"
+    allowed_ips: tuple[domain.Addresses, ...] = ()
+    managed: Annotated[
+        Literal["Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound"], Field(validate_default=True)
+    ] = "Disabled"
+    address_space: domain.AddressSpace = "10.42.0.0/23"
+    endpoints_subnet: domain.SubnetName = "endpoints"
+    nodes_subnet: domain.SubnetName = "nodes"
+
+    @property
+    def private(self) -> bool:
+        return self.mode == "private"
+
+    @property
+    def own_nodes(self) -> bool:
+        """Whether nodes are in a subnet of the stack's network."""
+        return self.private and self.managed == "Disabled"
+
+    @field_validator("allowed_ips")
+    @classmethod
+    def _outside(cls, allowed: tuple[str, ...], others: ValidationInfo) -> tuple[str, ...]:
+        if allowed and others.data.get("mode") == "private":
+            raise ValueError("must be left out where mode is private: no address outside is let in")
+        return allowed
+
+    @field_validator("managed")
+    @classmethod
+    def _inside(cls, managed: str, others: ValidationInfo) -> str:
+        if managed == "Disabled" and others.data.get("allowed_ips"):
+            raise ValueError(
+                "must be AllowInternetOutbound or AllowOnlyApprovedOutbound with allowedIps: they would keep the nodes out too"
+            )
+        return managed
+
+
+class Existing(_Section):
+    """Ids of what is there already and is somebody else's: used, and never changed. ``network`` has ``Network``'s subnets."""
+
+    resource_group: domain.GroupId | None = None
+    storage: domain.StorageId | None = None
+    vault: domain.VaultId | None = None
+    registry: domain.RegistryId | None = None
+    network: domain.NetworkId | None = None
+
+
+class Budget(_Section):
+    """What the resource group may cost a month, in the currency of the bill. ``contacts`` are told at each of ``alert_at`` per
+    cent of it, and as soon as Azure foresees the last of them."""
+
+    monthly: Annotated[float, Field(gt=0)]
+    contacts: Annotated[tuple[domain.Email, ...], Field(min_length=1)]
+    alert_at: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1, max_length=4)] = (80, 100)
+
+
 class Config(_Section):
     """``datastore`` names the container and the datastore on it; ``suffix`` ends the names that are shared with all of Azure
-    (``naming.suffix_for`` the subscription, when the stack names none); ``data_contributors`` are the object ids of the users,
-    groups or service principals who may read and write the data."""
+    (``naming.suffix_for`` the subscription, when the stack names none). Who gets roles (``infra.grants``) is named by object ids of
+    users, groups or service principals: ``runners`` submit and publish, ``invokers`` call the endpoint, ``data_contributors``
+    read and write the data and nothing else.
 
-    location: Annotated[str, _matches(r"[a-z0-9]+", "a region's short name, such as westeurope")]
-    suffix: Annotated[str, _matches(naming.SUFFIX, "2 to 8 lower-case letters and digits")] | None = None
-    tags: dict[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]] = {}
-    datastore: Annotated[str, _matches(r"[a-z0-9]{3,63}", "3 to 63 lower-case letters and digits")] = "flatfilestorage"
+    ``protect`` keeps what holds state from being deleted, by Pulumi's engine and, with locks, by anybody.
+    """
+
+    location: domain.Region
+    suffix: domain.Suffix | None = None
+    tags: dict[Words, Words] = {}
+    network: Network = Network()
+    existing: Existing = Existing()
+    datastore: domain.StoreName = "flatfilestorage"
     datastore_auth: Literal["identity", "accountKey"] = "identity"
-    data_contributors: tuple[
-        Annotated[str, _matches(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "an object id")], ...
-    ] = ()
+    blob_retention_days: Annotated[int, Field(ge=1, le=365)] = 7
+    registry: bool = True
+    runners: tuple[ObjectId, ...] = ()
+    invokers: tuple[ObjectId, ...] = ()
+    data_contributors: tuple[ObjectId, ...] = ()
     compute: Compute = Compute()
+    instances: tuple[Instance, ...] = ()
+    diagnostics: bool = True
     log_retention_days: Annotated[int, Field(ge=30, le=730)] = 30
+    budget: Budget | None = None
     purge_protection: bool = False
-    experiment_name: Annotated[str, Field(min_length=1)] = "iris"
-    environment_name: Annotated[str, Field(min_length=1)] = "iris"
-    environment_version: Annotated[str, Field(min_length=1)] = "1"
+    recover_vault: bool = False
+    protect: bool = False
+    experiment_name: Words = "iris"
+    environment_name: Words = "iris"
+    environment_version: Words = "1"
 
     @property
     def keyless(self) -> bool:
         return self.datastore_auth == "identity"
+
+    @field_validator("existing")
+    @classmethod
+    def _used(cls, existing: Existing, others: ValidationInfo) -> Existing:
+        network = others.data.get("network")
+        if existing.network and network and not network.private:
+            raise ValueError("has a network, which nothing uses unless network.mode is private")
+        return existing
+
+    @field_validator("registry")
+    @classmethod
+    def _either(cls, registry: bool, others: ValidationInfo) -> bool:
+        existing = others.data.get("existing")
+        if not registry and existing and existing.registry:
+            raise ValueError("must be true where existing.registry names one")
+        return registry
+
+    @field_validator("instances")
+    @classmethod
+    def _distinct(cls, instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
+        names = [instance.name for instance in instances]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"must have a name each: {', '.join(sorted(twice))} is there twice")
+        return instances
+
+
+SECTIONS: Mapping[str, type[_Section]] = {
+    "network": Network,
+    "existing": Existing,
+    "compute": Compute,
+    "instances": Instance,
+    "budget": Budget,
+}
 
 
 def read(project: str) -> Config:
@@ -101,6 +213,16 @@ def parse(project: str, values: Mapping[str, str]) -> Config:
         raise ConfigError("; ".join(_lines(project, error))) from None
 
 
+def check_subscription(project: str, config: Config, subscription: str) -> None:
+    """What the stack makes something in must be in its own subscription."""
+    for key in ("resource_group", "storage"):
+        id = getattr(config.existing, key)
+        if id and id.split("/")[2].lower() != subscription.lower():
+            raise ConfigError(
+                f"{project}:existing.{to_camel(key)}: '{id}' is in another subscription than the stack, {subscription}"
+            )
+
+
 def _value(key: str, text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return text
@@ -115,9 +237,14 @@ def _lines(project: str, error: ValidationError) -> Iterator[str]:
         where = ".".join(str(part) for part in fault["loc"] if part != "[key]")
         key = LOCATION if where == "location" else f"{project}:{where}"
         if fault["type"] == "extra_forbidden":
-            model: type[BaseModel] = Compute if len(fault["loc"]) > 1 else Config
+            model = SECTIONS[str(fault["loc"][0])] if len(fault["loc"]) > 1 else Config
             known = sorted({field.alias or name for name, field in model.model_fields.items()} - {"location"})
-            yield f"{key}: there is no such key; there are {', '.join(known)}"
+            near = get_close_matches(str(fault["loc"][-1]), known, n=1)
+            yield f"{key}: there is no such key; " + (
+                f"meant is {near[0]}?" if near else f"there are {', '.join(known)}"
+            )
+        elif fault["type"] == "missing":
+            yield f"{key}: missing"
         else:
             yield f"{key}: '{fault['input']}' {_said(fault['msg'])}"
 

@@ -18,14 +18,18 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Rule:
     """``pattern`` is Azure's; ``join`` stands between a name's parts; ``unique`` names are shared with all of Azure
-    (or of its region), and so end in the suffix."""
+    (or of its region), and so end in the suffix, behind ``seam`` where ``join`` will not do."""
 
     prefix: str
     pattern: str
     longest: int
     join: str = "-"
     unique: bool = False
+    seam: str | None = None
 
+
+# https://learn.microsoft.com/azure/templates/microsoft.machinelearningservices/workspaces/computes
+COMPUTE = r"[a-zA-Z](?![a-zA-Z0-9-]*-\d+$)[a-zA-Z0-9-]{2,23}"
 
 RULES: Mapping[str, Rule] = {
     # https://learn.microsoft.com/rest/api/resources/resource-groups/create-or-update#uri-parameters
@@ -39,19 +43,33 @@ RULES: Mapping[str, Rule] = {
     # https://learn.microsoft.com/azure/templates/microsoft.insights/components
     "applicationInsights": Rule("appi", r"[^%&\\?/]{0,259}[^%&\\?/. ]", 260),
     # https://learn.microsoft.com/azure/templates/microsoft.managedidentity/userassignedidentities
-    "identity": Rule("id", r"[A-Za-z0-9][-\w]{2,127}", 128),
+    "clusterIdentity": Rule("id-cluster", r"[A-Za-z0-9][-\w]{2,127}", 128),
+    "workspaceIdentity": Rule("id-workspace", r"[A-Za-z0-9][-\w]{2,127}", 128),
+    # https://learn.microsoft.com/azure/templates/microsoft.containerregistry/registries
+    "registry": Rule("cr", r"[a-zA-Z0-9]{5,50}", 50, join="", unique=True),
+    # https://learn.microsoft.com/azure/templates/microsoft.network/virtualnetworks, and the other types beside it
+    "network": Rule("vnet", r"[a-zA-Z0-9][\w.-]{0,62}\w", 64),
+    "securityGroup": Rule("nsg", r"[a-zA-Z0-9][\w.-]{0,78}\w", 80),
+    "natGateway": Rule("ng", r"[a-zA-Z0-9][\w.-]{0,78}\w", 80),
+    "publicIp": Rule("pip", r"[a-zA-Z0-9][\w.-]{0,78}\w", 80),
+    # 64 less room for what the endpoint is of
+    "privateEndpoint": Rule("pep", r"[a-zA-Z0-9][\w.-]{0,52}\w", 54),
+    # https://learn.microsoft.com/azure/templates/microsoft.consumption/budgets
+    "budget": Rule("budget", r"[-\w]{1,63}", 63),
     # https://learn.microsoft.com/azure/templates/microsoft.machinelearningservices/workspaces
     "workspace": Rule("mlw", r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}", 33),
     # https://learn.microsoft.com/azure/machine-learning/reference-yaml-endpoint-batch: unique in its region
     "batchEndpoint": Rule("iris", r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]", 32, unique=True),
+    # https://learn.microsoft.com/azure/machine-learning/how-to-create-compute-instance: unique in its region
+    "computeInstance": Rule("ci", COMPUTE, 24, unique=True, seam="-x"),
 }
 
-# https://learn.microsoft.com/azure/templates/microsoft.machinelearningservices/workspaces/computes
-COMPUTE = r"[a-zA-Z](?![a-zA-Z0-9-]*-\d+$)[a-zA-Z0-9-]{2,23}"
 # https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata#container-names
 CONTAINER = r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])+"
 # https://learn.microsoft.com/python/api/azureml-core/azureml.core.datastore.datastore#parameters
 DATASTORE = r"[a-zA-Z0-9_]{1,255}"
+# https://learn.microsoft.com/azure/templates/microsoft.network/virtualnetworks/subnets
+SUBNET = r"[a-zA-Z0-9]([\w.-]{0,78}\w)?"
 SUFFIX = r"[a-z0-9]{2,8}"
 
 COMPASS = ("north", "south", "east", "west", "central")
@@ -67,7 +85,8 @@ def derive(kind: str, *, project: str, stack: str, region: str, suffix: str) -> 
         raise ValueError(f"the suffix of names is '{suffix}', and must be 2 to 8 lower-case letters and digits")
     rule = RULES[kind]
     head = rule.join.join(filter(None, (rule.prefix, _plain(project, rule), _plain(stack, rule), short(region))))
-    tail = f"{rule.join}{suffix}" if rule.unique else ""
+    seam = rule.join if rule.seam is None else rule.seam
+    tail = f"{seam}{suffix}" if rule.unique else ""
     room = rule.longest - len(tail)
     if len(head) > room:
         digest = hashlib.sha256(head.encode()).hexdigest()[:5]

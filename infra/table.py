@@ -20,19 +20,30 @@ GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 ML = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/{{workspaceName}}"
 STORAGE = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{{accountName}}"
 
+NETWORK = f"{GROUP}/providers/Microsoft.Network"
+
 TRACKED = ("location", "tags")
+# What stands beside ``properties`` in a part of a network that is a resource of its own as well.
+PART = ("id", "name", "type", "etag")
+SCOPES = ("scope", "resourceUri")  # arguments that are an id themselves
 
 
 @dataclass(frozen=True)
 class ResourceType:
     """``path`` has an argument's name in braces; ``top`` arguments stand beside ``properties``, ``query`` ones in the query,
-    all others in ``properties``. ``secrets`` are paths in the body that Azure takes and never gives back."""
+    all others in ``properties``. ``items`` are lists whose members have ``properties`` too, each with what stands beside them;
+    ``within`` are names further down that are not ARM's, by the argument that they are in; ``fixed`` are arguments for what the
+    path says already. ``secrets`` are paths in the body that Azure takes and never gives back.
+    """
 
     path: str
     api_version: str
     top: tuple[str, ...] = TRACKED
     query: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    items: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    within: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     on_delete: Mapping[str, str] = field(default_factory=dict)
     """What a DELETE says beside the API version."""
@@ -53,10 +64,18 @@ RESOURCES: Mapping[str, ResourceType] = {
         STORAGE,
         "2024-01-01",
         (*TRACKED, "sku", "kind", "identity", "extendedLocation"),
-        renamed={"enableHttpsTrafficOnly": "supportsHttpsTrafficOnly", "enableNfsV3": "isNfsV3Enabled"},
+        renamed={
+            "enableHttpsTrafficOnly": "supportsHttpsTrafficOnly",
+            "enableNfsV3": "isNfsV3Enabled",
+            "networkRuleSet": "networkAcls",
+        },
+        within={"networkRuleSet": {"iPAddressOrRange": "value", "virtualNetworkResourceId": "id"}},
     ),
     "azure-native:storage:BlobContainer": ResourceType(
         f"{STORAGE}/blobServices/default/containers/{{containerName}}", "2024-01-01", ()
+    ),
+    "azure-native:storage:BlobServiceProperties": ResourceType(
+        f"{STORAGE}/blobServices/default", "2024-01-01", (), fixed=("blobServicesName",)
     ),
     "azure-native:keyvault:Vault": ResourceType(
         f"{GROUP}/providers/Microsoft.KeyVault/vaults/{{vaultName}}", "2024-11-01", (*TRACKED, "properties")
@@ -97,6 +116,61 @@ RESOURCES: Mapping[str, ResourceType] = {
     ),
     "azure-native:authorization:RoleAssignment": ResourceType(
         "/{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}", "2022-04-01", ()
+    ),
+    "azure-native:authorization:ManagementLockByScope": ResourceType(
+        "/{scope}/providers/Microsoft.Authorization/locks/{lockName}", "2020-05-01", ()
+    ),
+    "azure-native:containerregistry:Registry": ResourceType(
+        f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/{{registryName}}",
+        "2023-01-01-preview",
+        (*TRACKED, "sku", "identity"),
+        within={"networkRuleSet": {"iPAddressOrRange": "value"}},
+    ),
+    "azure-native:monitor:DiagnosticSetting": ResourceType(
+        "/{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}", "2021-05-01-preview", ()
+    ),
+    "azure-native:consumption:Budget": ResourceType(
+        "/{scope}/providers/Microsoft.Consumption/budgets/{budgetName}", "2024-08-01", ("eTag",)
+    ),
+    "azure-native:network:NetworkSecurityGroup": ResourceType(
+        f"{NETWORK}/networkSecurityGroups/{{networkSecurityGroupName}}",
+        "2024-05-01",
+        (*TRACKED, "id"),
+        items={"securityRules": PART},
+    ),
+    "azure-native:network:PublicIPAddress": ResourceType(
+        f"{NETWORK}/publicIPAddresses/{{publicIpAddressName}}",
+        "2024-05-01",
+        (*TRACKED, "id", "sku", "zones", "extendedLocation"),
+    ),
+    "azure-native:network:NatGateway": ResourceType(
+        f"{NETWORK}/natGateways/{{natGatewayName}}", "2024-05-01", (*TRACKED, "id", "sku", "zones")
+    ),
+    "azure-native:network:VirtualNetwork": ResourceType(
+        f"{NETWORK}/virtualNetworks/{{virtualNetworkName}}",
+        "2024-05-01",
+        (*TRACKED, "id", "extendedLocation"),
+        items={"subnets": PART, "virtualNetworkPeerings": PART},
+    ),
+    "azure-native:network:PrivateEndpoint": ResourceType(
+        f"{NETWORK}/privateEndpoints/{{privateEndpointName}}",
+        "2024-05-01",
+        (*TRACKED, "id", "extendedLocation"),
+        items={
+            "privateLinkServiceConnections": PART,
+            "manualPrivateLinkServiceConnections": PART,
+            "ipConfigurations": PART,
+        },
+    ),
+    "azure-native:network:PrivateDnsZoneGroup": ResourceType(
+        f"{NETWORK}/privateEndpoints/{{privateEndpointName}}/privateDnsZoneGroups/{{privateDnsZoneGroupName}}",
+        "2024-05-01",
+        ("id", "name"),
+        items={"privateDnsZoneConfigs": ("name",)},
+    ),
+    "azure-native:privatedns:PrivateZone": ResourceType(f"{NETWORK}/privateDnsZones/{{privateZoneName}}", "2024-06-01"),
+    "azure-native:privatedns:VirtualNetworkLink": ResourceType(
+        f"{NETWORK}/privateDnsZones/{{privateZoneName}}/virtualNetworkLinks/{{virtualNetworkLinkName}}", "2024-06-01"
     ),
     "azure-native:machinelearningservices:Workspace": ResourceType(
         ML, "2025-12-01", (*TRACKED, "sku", "kind", "identity")
@@ -139,12 +213,14 @@ def request(token: str, inputs: Mapping[str, Any], *, subscription: str) -> Requ
     body: dict[str, Any] = {}
     properties: dict[str, Any] = {}
     for name, value in _whole(inputs).items():
-        if name in used or name in kind.query or value is None:
+        if name in used or name in kind.query or name in kind.fixed or value is None:
             continue
         if name in kind.top:
             body[name] = _identities(value) if name == "identity" else value
+        elif name in kind.items:
+            properties[name] = [_nested(item, kind.items[name]) for item in value]
         else:
-            properties[kind.renamed.get(name, name)] = value
+            properties[kind.renamed.get(name, name)] = _renamed(value, kind.within.get(name, {}))
     if properties:
         body["properties"] = properties
     query = {name: str(inputs[name]).lower() for name in kind.query if inputs.get(name) is not None}
@@ -161,6 +237,13 @@ def outputs(token: str, answer: Mapping[str, Any]) -> dict[str, Any]:
         found["properties"] = properties
     else:
         found.update({back.get(name, name): value for name, value in properties.items()})
+    for name, inner in kind.within.items():
+        found.update(
+            {name: _renamed(found[name], {there: here for here, there in inner.items()})} if name in found else {}
+        )
+    for name in kind.items:
+        if isinstance(found.get(name), list):
+            found[name] = [{**item, **(item.pop("properties", None) or {})} for item in map(dict, found[name])]
     return found
 
 
@@ -229,7 +312,7 @@ def _fill(token: str, path: str, inputs: Mapping[str, Any], subscription: str) -
             raise TableError(
                 f"{token}: {name} is not given; every name is derived by infra/naming.py, none is left to chance"
             )
-        if name != "scope" and ("/" in values[name] or values[name] in (".", "..")):
+        if name not in SCOPES and ("/" in values[name] or values[name] in (".", "..")):
             raise TableError(f"{token}: '{values[name]}' of {name} would be more than one part of the resource's path")
     filled = re.sub(r"{(\w+)}", lambda match: str(values[match[1]]).strip("/"), path)
     return filled, set(names)
@@ -242,6 +325,19 @@ def _whole(value: Any) -> Any:
     if isinstance(value, list):
         return [_whole(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping) and names:
+        return {names.get(key, key): _renamed(item, names) for key, item in value.items()}
+    return [_renamed(item, names) for item in value] if isinstance(value, list) else value
+
+
+def _nested(item: Mapping[str, Any], beside: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        **{name: value for name, value in item.items() if name in beside},
+        "properties": {name: value for name, value in item.items() if name not in beside},
+    }
 
 
 def _identities(value: Any) -> Any:

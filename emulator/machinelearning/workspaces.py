@@ -32,6 +32,8 @@ BOUND = {
     "containerRegistry": ("Microsoft.ContainerRegistry/registries", False),
 }
 FIXED = ("storageAccount", "keyVault", "hbiWorkspace")
+ISOLATIONS = ("Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound")
+NETWORK_RECORDED: tuple[str, ...] = ("enableNetworkMonitor", "firewallSku", "managedNetworkKind")
 AUTH_MODES = ("accessKey", "identity", "userDelegationSAS")
 RECORDED_TEXT = ("description", "friendlyName", "imageBuildCompute", "primaryUserAssignedIdentity")
 RECORDED_TRUTH = (
@@ -73,7 +75,7 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
         "hbiWorkspace": checks.truth(sent, "hbiWorkspace", False),
         "publicNetworkAccess": checks.one_of(sent, "publicNetworkAccess", ("Enabled", "Disabled"), "Enabled"),
         "systemDatastoresAuthMode": checks.one_of(sent, "systemDatastoresAuthMode", AUTH_MODES, AUTH_MODES[0]),
-        "managedNetwork": {"isolationMode": "Disabled"},
+        "managedNetwork": _managed_network(id, sent, before),
         "provisionNetworkNow": False,
         "v1LegacyMode": False,
         "workspaceId": before.get("workspaceId") or str(uuid.uuid4()),
@@ -111,9 +113,8 @@ def _known(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse(sent: Mapping[str, Any]) -> None:
     """What Azure can do and the emulator cannot; values that ask for nothing pass."""
-    network = checks.mapping(sent, "managedNetwork") or {}
-    if str(network.get("isolationMode") or "Disabled").lower() != "disabled" or network.get("outboundRules"):
-        raise NotEmulated("managed network isolation of workspaces")
+    if (checks.mapping(sent, "managedNetwork") or {}).get("outboundRules"):
+        raise NotEmulated("outbound rules of managed networks")
     if checks.truth(sent, "provisionNetworkNow", False):
         raise NotEmulated("provisioning of managed networks")
     encryption = checks.mapping(sent, "encryption") or {}
@@ -127,6 +128,25 @@ def _refuse(sent: Mapping[str, Any]) -> None:
         raise NotEmulated("hubs and their projects")
     if checks.truth(sent, "v1LegacyMode", False):
         raise NotEmulated("workspaces in v1 legacy mode")
+
+
+def _managed_network(id: ResourceId, sent: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """How isolated the nodes are: more with time, and never less
+    (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#configure-a-managed-virtual-network-to-allow-internet-outbound).
+    """
+    old = (before.get("managedNetwork") or {}).get("isolationMode", ISOLATIONS[0])
+    network = checks.mapping(sent, "managedNetwork") or {}
+    mode = checks.one_of(network, "isolationMode", ISOLATIONS, old)
+    assert mode is not None, "A default was given."
+    if ISOLATIONS.index(mode) < ISOLATIONS.index(old):
+        raise bad_request(
+            "ValidationError",
+            f"The isolation mode of the managed network of the workspace '{id.name}' cannot be changed from '{old}' to '{mode}'.",
+            target="managedNetwork.isolationMode",
+        )
+    kept = {name: network[name] for name in NETWORK_RECORDED if name in network}
+    isolated = {"status": {"status": "Inactive", "sparkReady": False}} if mode != ISOLATIONS[0] else {}
+    return {"isolationMode": mode, **kept, **isolated}
 
 
 def _says_something(value: Any) -> bool:

@@ -83,6 +83,11 @@ _VERSIONS = {
         2024-01-01-preview 2024-03-01 2024-05-01 2024-06-01 2024-06-01-preview 2024-07-01 2024-09-01-preview
         2024-10-01 2025-01-01 2025-03-01 2025-05-01 2025-07-01 2025-09-01 2026-01-01 2026-09-01
     """,
+    "microsoft.consumption": """
+        2017-04-24-preview 2017-11-30 2017-12-30-preview 2018-01-31 2018-03-31 2018-05-31 2018-06-30 2018-08-31 2018-10-01
+        2018-11-01-preview 2019-01-01 2019-04-01-preview 2019-05-01 2019-05-01-preview 2019-06-01 2019-10-01 2019-11-01
+        2021-05-01 2021-10-01 2022-06-01 2022-09-01 2023-03-01 2023-05-01 2023-11-01 2024-08-01
+    """,
 }
 VERSIONS = {namespace: tuple(reversed(listed.split())) for namespace, listed in _VERSIONS.items()}
 
@@ -173,6 +178,11 @@ _TYPES = {
         routetables/routes serviceendpointpolicies trafficmanagerprofiles virtualhubs virtualnetworkgateways
         virtualnetworks virtualnetworks/subnets virtualnetworks/virtualnetworkpeerings virtualwans vpngateways operations
     """,
+    "microsoft.consumption": """
+        aggregatedcost balances budgets charges costtags credits events forecasts lots marketplaces operationresults
+        operationstatus operations pricesheets products reservationdetails reservationrecommendationdetails
+        reservationrecommendations reservationsummaries reservationtransactions tags tenants terms usagedetails
+    """,
 }
 TYPES = {namespace: frozenset(listed.split()) for namespace, listed in _TYPES.items()}
 
@@ -184,7 +194,7 @@ OTHER_NAMESPACES = frozenset("""
     microsoft.azurestackhci microsoft.batch microsoft.billing microsoft.blueprint microsoft.botservice microsoft.cache
     microsoft.capacity microsoft.cdn microsoft.certificateregistration microsoft.chaos microsoft.classiccompute
     microsoft.classicnetwork microsoft.classicstorage microsoft.cognitiveservices microsoft.commerce
-    microsoft.communication microsoft.compute microsoft.confidentialledger microsoft.consumption
+    microsoft.communication microsoft.compute microsoft.confidentialledger
     microsoft.containerinstance microsoft.containerservice microsoft.costmanagement microsoft.customerinsights
     microsoft.databox microsoft.databoxedge microsoft.databricks microsoft.datacatalog microsoft.datafactory
     microsoft.datalakeanalytics microsoft.datalakestore microsoft.datamigration microsoft.dataprotection

@@ -1,4 +1,4 @@
-"""The compute cluster that jobs train on, and the identity that they reach their data with."""
+"""The compute cluster that jobs train on."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
-from pulumi_azure_native import managedidentity
 
-from infra.components import roles
 from infra.config import Compute
 from infra.place import Place
 
 
 @dataclass(frozen=True)
 class TrainerArgs:
+    """``subnet_id``: where its nodes are, in the stack's own network; ``public_nodes``: whether they have public addresses."""
+
     place: Place
-    identity_name: str
+    identity_id: pulumi.Input[str]
     workspace_name: pulumi.Input[str]
-    storage_id: pulumi.Input[str]
     compute: Compute
+    subnet_id: pulumi.Input[str] | None
+    public_nodes: bool
 
 
 class Trainer(pulumi.ComponentResource):
@@ -27,23 +28,6 @@ class Trainer(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TrainerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("aml:infra:Trainer", name, None, opts)
-        own = pulumi.ResourceOptions(parent=self)
-        identity = managedidentity.UserAssignedIdentity(
-            f"{name}-identity",
-            resource_name_=args.identity_name,
-            resource_group_name=args.place.resource_group_name,
-            location=args.place.location,
-            tags=args.place.tags,
-            opts=own,
-        )
-        roles.assign(
-            f"{name}-data",
-            "Storage Blob Data Contributor",
-            scope=args.storage_id,
-            principal_id=identity.principal_id,
-            principal_type="ServicePrincipal",
-            parent=self,
-        )
         compute = args.compute
         cluster = ml.Compute(
             name,
@@ -53,7 +37,7 @@ class Trainer(pulumi.ComponentResource):
             location=args.place.location,
             tags=args.place.tags,
             identity=ml.ManagedServiceIdentityArgs(
-                type=ml.ManagedServiceIdentityType.USER_ASSIGNED, user_assigned_identities=[identity.id]
+                type=ml.ManagedServiceIdentityType.USER_ASSIGNED, user_assigned_identities=[args.identity_id]
             ),
             properties=ml.AmlComputeArgs(
                 compute_type="AmlCompute",
@@ -63,6 +47,8 @@ class Trainer(pulumi.ComponentResource):
                     vm_size=compute.size,
                     vm_priority=ml.VmPriority(compute.tier),
                     remote_login_port_public_access=ml.RemoteLoginPortPublicAccess.DISABLED,
+                    enable_node_public_ip=args.public_nodes,
+                    subnet=ml.ResourceIdArgs(id=args.subnet_id) if args.subnet_id is not None else None,
                     scale_settings=ml.ScaleSettingsArgs(
                         min_node_count=compute.min_instances,
                         max_node_count=compute.max_instances,
@@ -70,7 +56,7 @@ class Trainer(pulumi.ComponentResource):
                     ),
                 ),
             ),
-            opts=own,
+            opts=args.place.stateful(self),
         )
         self.name = cluster.name
         self.register_outputs({"name": self.name})

@@ -161,7 +161,7 @@ def test_what_stays(arm: Any, group: str, bindings: dict[str, str], change: dict
         {"kind": "Hub"},
         {"kind": "Project"},
         {"kind": "FeatureStore"},
-        {"properties": {"managedNetwork": {"isolationMode": "AllowInternetOutbound"}}},
+        {"properties": {"managedNetwork": {"isolationMode": "AllowOnlyApprovedOutbound", "outboundRules": {"a": {}}}}},
         {"properties": {"encryption": {"status": "Enabled"}}},
         {"properties": {"v1LegacyMode": True}},
     ],
@@ -203,6 +203,18 @@ def test_an_identity_that_is_not_there(arm: Any, group: str, bindings: dict[str,
     gone = {"type": "UserAssigned", "userAssignedIdentities": {f"{mine}2": {}}}
     answer = arm.put(new_id(group), {**body(bindings), "identity": gone})
     assert answer.status_code == 404 and f"{mine}2".rpartition("/")[2] in answer.json()["error"]["message"]
+
+
+def test_a_managed_network_never_gets_less_isolated(arm: Any, group: str, bindings: dict[str, str]) -> None:
+    id = new_id(group)
+    assert arm.put(id, body(bindings)).json()["properties"]["managedNetwork"] == {"isolationMode": "Disabled"}
+    closed = {"managedNetwork": {"isolationMode": "AllowOnlyApprovedOutbound"}}
+    assert arm.patch(id, {"properties": closed}).status_code == 200
+    found = arm.get(id).json()["properties"]["managedNetwork"]
+    assert found["isolationMode"] == "AllowOnlyApprovedOutbound" and found["status"]["status"] == "Inactive"
+    for mode in ("Disabled", "AllowInternetOutbound"):
+        answer = arm.patch(id, {"properties": {"managedNetwork": {"isolationMode": mode}}})
+        assert answer.status_code == 400 and "cannot be changed" in answer.json()["error"]["message"]
 
 
 def test_a_group_takes_its_workspaces_with_it(arm: Any, group: str, bindings: dict[str, str]) -> None:

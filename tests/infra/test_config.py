@@ -11,6 +11,7 @@ from infra.config import LOCATION
 from infra.errors import ConfigError
 
 HERE = {LOCATION: "westeurope"}
+ELSEWHERE = "/subscriptions/99999999-9999-9999-9999-999999999999/resourceGroups/shared"
 
 
 def test_a_stack_that_names_only_its_region_has_every_value() -> None:
@@ -31,11 +32,49 @@ def test_values_arrive_as_text_and_leave_typed() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"aml:datastorAuth": "identity"}, "aml:datastorAuth: there is no such key; there are compute, "),
+        ({"aml:datastorAuth": "identity"}, "aml:datastorAuth: there is no such key; meant is datastoreAuth"),
+        ({"aml:colour": "red"}, "aml:colour: there is no such key; there are blobRetentionDays, .*, tags"),
+        ({"aml:compute": '{"maxInstance": 2}'}, "aml:compute.maxInstance: there is no such key; meant is maxInstances"),
+        ({"aml:instances": '[{"size": "X"}]'}, "aml:instances.0.name: missing"),
+        ({"aml:instances": '[{"name": "a1"}, {"name": "a1"}]'}, "aml:instances: .*must have a name each: a1 is there"),
+        ({"aml:instances": '[{"name": "anna", "stopAt": "25:00"}]'}, "aml:instances.0.stopAt: '25:00' must be a time"),
+        ({"aml:network": '{"mode": "closed"}'}, "aml:network.mode: 'closed' must be 'public' or 'private'"),
         (
-            {"aml:compute": '{"maxInstance": 2}'},
-            "aml:compute.maxInstance: there is no such key; there are idleSeconds, ",
+            {"aml:network": '{"mode": "private", "allowedIps": ["20.1.2.3"]}'},
+            "aml:network.allowedIps: .* must be left out where mode is private",
         ),
+        (
+            {"aml:network": '{"allowedIps": ["20.1.2.3"]}'},
+            "aml:network.managed: 'Disabled' must be AllowInternetOutbound or",
+        ),
+        (
+            {"aml:network": '{"allowedIps": ["10.1.2.3"]}'},
+            "aml:network.allowedIps.0: '10.1.2.3' must be an address that",
+        ),
+        (
+            {"aml:network": '{"allowedIps": ["20.1.2.300"]}'},
+            "aml:network.allowedIps.0: .* must be an IPv4 address or block",
+        ),
+        (
+            {"aml:network": '{"addressSpace": "10.0.0.0/28"}'},
+            "aml:network.addressSpace: .* must be a private block of /26",
+        ),
+        (
+            {"aml:existing": '{"vault": "kv-other"}'},
+            "aml:existing.vault: 'kv-other' must be the id of one: /subscriptions/",
+        ),
+        (
+            {"aml:existing": f'{{"network": "{ELSEWHERE}/providers/Microsoft.Network/virtualNetworks/v"}}'},
+            "aml:existing: .* unless network.mode is private",
+        ),
+        (
+            {
+                "aml:existing": f'{{"registry": "{ELSEWHERE}/providers/Microsoft.ContainerRegistry/registries/r"}}',
+                "aml:registry": "false",
+            },
+            "aml:registry: 'false' must be true where existing.registry names one",
+        ),
+        ({"aml:budget": '{"monthly": 0, "contacts": []}'}, "aml:budget.monthly: '0' must be .*aml:budget.contacts: "),
         ({"aml:compute": '{"maxInstances": 0}'}, "aml:compute.maxInstances: '0' must be greater than or equal to 1"),
         (
             {"aml:compute": '{"minInstances": 5, "maxInstances": 3}'},
@@ -112,10 +151,16 @@ def test_every_stack_in_the_repository_is_valid(file: Path) -> None:
 def test_every_key_is_documented_with_its_default() -> None:
     text = (stackfile.ROOT / "docs" / "stacks.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", text, re.MULTILINE))
-    defaults = {f"aml:{field.alias}": field.default for field in config.Config.model_fields.values()}
-    compute = {f"aml:compute.{field.alias}": field.default for field in config.Compute.model_fields.values()}
-    own = {**defaults, **compute}
-    assert set(rows) - {LOCATION, "azure-native:subscriptionId"} == set(own) - {"aml:location", "aml:compute"}
-    for key, default in own.items():
-        if key in rows and default not in (None, {}, ()):
+    top = {f"aml:{field.alias}": field for field in config.Config.model_fields.values()}
+    inner = {
+        f"aml:{name}.{field.alias}": field
+        for name, section in config.SECTIONS.items()
+        for field in section.model_fields.values()
+    }
+    own = {**top, **inner}
+    sections = {f"aml:{name}" for name in config.SECTIONS}
+    assert set(rows) - {LOCATION, "azure-native:subscriptionId"} == set(own) - {"aml:location"} - sections
+    for key in set(rows) & set(own):
+        if not own[key].is_required() and own[key].default not in (None, {}, ()):
+            default = ", ".join(map(str, own[key].default)) if own[key].default == (80, 100) else own[key].default
             assert rows[key].strip("` ").lower() == str(default).lower(), key
