@@ -1,4 +1,4 @@
-"""The emulator's side of a job's processes: one ``warden`` a job, asked and listened to over its pipes.
+"""The emulator's side of a job's processes: one ``warden`` a job, asked and listened to over its socket.
 
 Ended processes are told by the warden; a warden that itself was killed takes its direct children with it, and what else carries
 the marker in its environment is found by ``sweep`` (it is also how the leftovers of an emulator and a warden that died in the
@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,24 +45,52 @@ class Ended:
     code: int
 
 
+class Nursery:
+    """What forks the wardens of this process, started when the first one is wanted; it ends when this process does."""
+
+    def __init__(self) -> None:
+        self._asked: socket.socket | None = None
+        self.pid = 0
+
+    def plant(self) -> socket.socket:
+        """The emulator's end of a new warden's socket."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                socket.send_fds(self._asked or self._start(), [b"+"], [theirs.fileno()])
+            except OSError:  # somebody killed it
+                socket.send_fds(self._start(), [b"+"], [theirs.fileno()])
+        ours.setblocking(False)
+        return ours
+
+    def _start(self) -> socket.socket:
+        if self._asked is not None:
+            self._asked.close()
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, 0)
+        self._asked, theirs = socket.socketpair()
+        with theirs:
+            inputs = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+            command = [sys.executable, "-I", "-S", str(WARDEN)]
+            self.pid = os.posix_spawn(sys.executable, command, {}, file_actions=inputs)
+        return self._asked
+
+
+NURSERY = Nursery()
+
+
 class Tree:
     """``tree = await Tree.plant()``, then once ``start`` and ``await ended()``, or both by ``run``. Who plants also fells."""
 
-    def __init__(self, warden: asyncio.subprocess.Process) -> None:
-        self._warden = warden
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._over = False
+        self._listening = asyncio.create_task(self._listen(reader))
 
     @staticmethod
     async def plant() -> Tree:
-        """Start the warden. It takes some 20 ms of a core, so a job's is started while the job still waits for other things."""
-        return Tree(
-            await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(WARDEN)),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env={},
-                start_new_session=True,  # an interrupt at the terminal is the emulator's to handle
-            )
-        )
+        """A warden that waits for what to start."""
+        return Tree(*await asyncio.open_unix_connection(sock=NURSERY.plant()))
 
     def start(self, processes: Sequence[Process]) -> None:
         order = {
@@ -83,10 +113,7 @@ class Tree:
 
         A process that is missing from the answer was still running when the tree was felled.
         """
-        assert self._warden.stdout is not None, "A warden is spoken to over pipes."
-        ended = [Ended(**json.loads(line)) async for line in self._warden.stdout]
-        await self._warden.wait()
-        return ended
+        return await asyncio.shield(self._listening)
 
     async def run(self, processes: Sequence[Process]) -> list[Ended]:
         """``start``, then ``ended``."""
@@ -99,19 +126,30 @@ class Tree:
 
     async def fell(self) -> None:
         """Kill whatever runs, and wait until nothing does."""
-        assert self._warden.stdin is not None, "A warden is spoken to over pipes."
-        self._warden.stdin.close()
-        await self._warden.wait()
+        with contextlib.suppress(OSError, RuntimeError):  # it has ended
+            self._writer.write_eof()
+        await self.ended()
 
     @property
     def killed(self) -> bool:
-        """Whether the warden died by a signal, so that it could not end its tree."""
-        return bool(self._warden.returncode)
+        """Whether the warden ended before it could end its tree."""
+        return self._listening.done() and not self._over
+
+    async def _listen(self, reader: asyncio.StreamReader) -> list[Ended]:
+        ended = []
+        with contextlib.suppress(OSError):  # it was killed with something unread
+            async for line in reader:
+                told = json.loads(line)
+                if told == "over":
+                    self._over = True
+                else:
+                    ended.append(Ended(**told))
+        self._writer.close()
+        return ended
 
     def _tell(self, line: str) -> None:
-        assert self._warden.stdin is not None, "A warden is spoken to over pipes."
-        with contextlib.suppress(ConnectionError, RuntimeError):  # it has ended
-            self._warden.stdin.write(line.encode() + b"\n")
+        with contextlib.suppress(OSError, RuntimeError):  # it has ended
+            self._writer.write(line.encode() + b"\n")
 
 
 def marker(home: Path, job: str = "") -> str:

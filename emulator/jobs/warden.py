@@ -1,10 +1,13 @@
 """A job's process tree: starts it, reports it, ends all of it. A program of its own, ``python -I -S warden.py``.
 
-The emulator writes one line of JSON to its standard input, the processes to start, and later perhaps ``stop``. The warden
-answers with one line of JSON for each process that ends, ``{"index", "code"}``, and closes its output when nothing of the job
-is left. Must not: import anything but the standard library, or know what a job is.
+The program is the wardens' nursery: for each socket that the emulator passes to it, it forks a warden that serves this one. A
+Python of its own for every warden would cost more than all else that is done for a short job.
 
-    standard input closes    the emulator is gone, by whatever death: everything is killed at once
+The emulator writes one line of JSON to the warden's socket, the processes to start, and later perhaps ``stop``. The warden answers
+with one line of JSON for each process that ends, ``{"index", "code"}``, and with ``"over"`` when nothing of the job is left. Must
+not: import anything but the standard library, or know what a job is.
+
+    the socket's input ends  the emulator is gone, by whatever death: everything is killed at once
     stop                     SIGTERM to everything, SIGKILL to what is left after ``grace`` seconds
     SIGTERM to the warden    everything is killed at once
     a process fails          the others are stopped likewise: no rank waits for a dead one
@@ -17,10 +20,12 @@ or its parent becomes the warden's own child, so nothing can hide by daemonizing
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from typing import Any
@@ -28,12 +33,11 @@ from typing import Any
 LINUX = sys.platform.startswith("linux")
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+C = ctypes.CDLL(None)
 
 
 def prctl(option: int, value: int) -> None:
-    import ctypes
-
-    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+    C.prctl(option, value, 0, 0, 0)
 
 
 def start(process: dict[str, Any]) -> int:
@@ -131,14 +135,15 @@ class Warden:
             self.deadline = time.monotonic() + self.grace
             self.send(signal.SIGTERM)
 
-    def reap(self) -> None:
+    def reap(self) -> bool:
+        """Take note of what has ended; whether the warden still has children, without which a subreaper has no descendants."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                return False
             if pid == 0:
-                return
+                return True
             index = self.running.pop(pid, None)
             if index is None:
                 continue
@@ -150,11 +155,11 @@ class Warden:
     def end(self) -> None:
         """Kill what is left, until nothing is."""
         pause = 0.002
-        while self.send(signal.SIGKILL):
+        while (self.reap() or not LINUX) and self.send(signal.SIGKILL):
             time.sleep(pause)
             pause = min(pause * 2, 0.1)
-            self.reap()
         self.reap()
+        self.say("over")
 
     def send(self, number: int) -> int:
         """Send to the whole tree; how many were found that still live."""
@@ -166,7 +171,7 @@ class Warden:
                 kill(os.killpg, session, number)
         return len(found)
 
-    def say(self, what: dict[str, Any]) -> None:
+    def say(self, what: object) -> None:
         if not self.orphaned:
             try:
                 os.write(1, json.dumps(what).encode() + b"\n")
@@ -181,7 +186,8 @@ def kill(how: Any, pid: int, number: int) -> None:
         pass  # it ended meanwhile, or is not ours to end
 
 
-def main() -> None:
+def serve() -> None:
+    """The warden of the socket that is its standard input and output."""
     if LINUX:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -202,7 +208,26 @@ def main() -> None:
         warden.stop()
     warden.watch(woken)
     warden.end()
-    os._exit(0)  # nothing is left to tidy, and the emulator waits for this end
+
+
+def main() -> None:
+    """The nursery, until there is nobody who could ask for a warden. Standard input is the socket on which sockets come."""
+    os.setsid()  # an interrupt at the terminal is the emulator's to handle
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a warden says itself how it ended
+    with socket.socket(fileno=0) as asked:
+        while passed := socket.recv_fds(asked, 1, 1)[1]:
+            if os.fork() == 0:
+                try:
+                    os.setsid()
+                    os.dup2(passed[0], 0)
+                    os.dup2(passed[0], 1)
+                    os.close(passed[0])
+                    serve()
+                except Exception:  # noqa: B902 - to whoever reads the emulator's log, and to nobody's socket
+                    sys.excepthook(*sys.exc_info())
+                finally:
+                    os._exit(0)  # nothing is left to tidy, and the emulator waits for this end
+            os.close(passed[0])
 
 
 if __name__ == "__main__":

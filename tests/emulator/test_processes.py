@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from emulator.jobs.processes import MARKER, Ended, Process, Tree, marker, sweep
+from emulator.jobs.processes import MARKER, NURSERY, Ended, Process, Tree, marker, sweep
 
 PATH = {"PATH": os.environ["PATH"]}
 HIDES = "setsid bash -c 'setsid sleep 300 & setsid sleep 300' > /dev/null 2>&1 & echo $! > started; {then}"
@@ -118,10 +118,10 @@ def test_what_a_killed_warden_left_is_found_by_its_marker(tmp_path: Path) -> Non
 
     async def go() -> None:
         tree = await Tree.plant()
-        process = Process(["bash", "-c", HIDES.format(then="sleep 300")], tmp_path, mine, tmp_path / "log.txt")
-        tree.start([process])
+        command = f"echo $$ > shell; {HIDES.format(then='sleep 300')}"
+        tree.start([Process(["bash", "-c", command], tmp_path, mine, tmp_path / "log.txt")])
         await asyncio.to_thread(until, lambda: len(in_folder(tmp_path)) >= 3)
-        tree._warden.kill()
+        psutil.Process(int((tmp_path / "shell").read_text())).parent().kill()  # type: ignore[union-attr]
         await tree.ended()
         assert tree.killed
 
@@ -129,3 +129,16 @@ def test_what_a_killed_warden_left_is_found_by_its_marker(tmp_path: Path) -> Non
     assert sweep(marker(tmp_path / "elsewhere")) == 0
     assert sweep(marker(tmp_path)) > 0
     until(lambda: in_folder(tmp_path) == [], 5)
+
+
+def test_a_killed_nursery_takes_no_warden_with_it_and_is_started_again(tmp_path: Path) -> None:
+    async def go() -> None:
+        tree = await Tree.plant()
+        os.kill(NURSERY.pid, signal.SIGKILL)
+        until(lambda: psutil.Process(NURSERY.pid).status() == psutil.STATUS_ZOMBIE)
+        killed = NURSERY.pid
+        assert await (await Tree.plant()).run([shell(tmp_path, "exit 5")]) == [Ended(0, 5)]
+        assert NURSERY.pid != killed and not psutil.pid_exists(killed)
+        assert await tree.run([shell(tmp_path, "exit 6")]) == [Ended(0, 6)]
+
+    asyncio.run(go())
