@@ -22,7 +22,8 @@ from emulator.errors import AzureError
 from emulator.mlflow.server import RUN_ID_HEADER, SECRET_HEADER, WORKSPACE_HEADER
 
 START_TIMEOUT = 120.0  # seconds: the first start of an installation compiles MLflow and makes its tables
-ANSWER_TIMEOUT = 60.0
+ANSWER_TIMEOUT = 60.0  # from when it is asked: who waits for others' answers first is not refused for that
+AT_ONCE = 8  # requests; SQLite writes one after another, and who waits for its lock does not wait in order
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class Server:
         data = json.dumps(body).encode() if isinstance(body, Mapping) else body
         port = await self._port()
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT))
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_TIMEOUT, sock_read=ANSWER_TIMEOUT)
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE), timeout=timeout)
         url = f"http://127.0.0.1:{port}{path}"
         try:
             async with self._session.request(method, url, params=query, data=data, headers=headers) as answer:

@@ -32,6 +32,7 @@ from typing import Any
 SECRET_HEADER = "x-emulator-secret"
 RUN_ID_HEADER = "x-emulator-run-id"
 WORKSPACE_HEADER = "x-mlflow-workspace"
+KEEP_ALIVE = 3600  # seconds that a connection may be idle
 ARTIFACTS = "mlflow-artifacts:/experiments"  # below it: {experiment id}/runs/{run id}/artifacts, as in Azure's own URIs
 
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
@@ -54,7 +55,9 @@ def main(folder: Path) -> None:
     handlers._get_tracking_store()  # makes the tables now, not while the first client waits
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)
-        uvicorn.Server(uvicorn.Config(guarded(app, secret), log_level="warning", access_log=False)).run([listener])
+        # It is the client that closes a connection which it does not need: where both may, a request meets a closed one.
+        options: dict[str, Any] = {"log_level": "warning", "access_log": False, "timeout_keep_alive": KEEP_ALIVE}
+        uvicorn.Server(uvicorn.Config(guarded(app, secret), **options)).run([listener])
 
 
 def _configure(folder: Path) -> None:

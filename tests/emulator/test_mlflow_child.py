@@ -1,8 +1,10 @@
 """The MLflow server as a child: it ends with its parent, keeps what it acknowledged, and answers nobody else."""
 
 import asyncio
+import http.client
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -51,9 +53,15 @@ def test_it_ends_with_a_killed_parent_and_has_what_it_acknowledged(tmp_path):
         assert (
             requests.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 403
         ), "only its parent has the secret"
+        idle = http.client.HTTPConnection("127.0.0.1", port)
+        idle.request("GET", "/health")
+        idle.getresponse().read()
         acknowledged = [int(said.readline()) for _ in range(40)]
+        assert not select.select([idle.sock], [], [], 7)[0], "it is the client that closes a connection which is idle"
         parent.send_signal(signal.SIGKILL)
         acknowledged += [int(line) for line in said if re.fullmatch(r"\d+\n", line)]
+        assert idle.sock.recv(1) == b"", "it is closed with the server"
+        idle.close()
     parent.wait()
     assert gone(child)
 
