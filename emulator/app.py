@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from emulator.cloud import Cloud
 from emulator.errors import AzureError, NotEmulated, bad_request
-from emulator.gateway.hosts import CONTROLS
+from emulator.gateway.hosts import CONTROLS, RESOURCE_MANAGER
 from emulator.http import SILENCE, Call, Reply
 from emulator.journal import Journal
 from emulator.routes import Receive, Scope, Send, Table
@@ -125,6 +125,8 @@ class App:
                 raise AzureError(503, "ServiceUnavailable", "The emulator is starting.", headers={"Retry-After": "1"})
             principal = self._cloud.identity.verify(headers.get("authorization"), route.audiences)
         body = await _body(receive, headers, route.limit)
+        if host == RESOURCE_MANAGER:
+            self._cloud.faults.answer(method, path)
         return await route.handler(Call(self._cloud, method, host, path, params, query, headers, body, principal))
 
     def _nothing(self, host: str, method: str, path: str) -> AzureError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from emulator.faults import Faults
 from emulator.home import Home
 from emulator.identity.tenant import Identity
 from emulator.jobs.jobs import Jobs
@@ -32,6 +33,7 @@ class Cloud:
         self.identity = identity
         self.authority = authority
         self.kinds = kinds
+        self.faults = Faults()
         self.operations = Operations(self)
         self.port = 0
         self.ready = False

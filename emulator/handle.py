@@ -178,11 +178,12 @@ class Emulator:
             variables["AZURE_CLIENT_SECRET"] = account["secret"]
         return variables
 
-    def control(self, path: str, *, method: str = "GET") -> Any:
-        """One of the emulator's own controls: ``control("/_emulator/reset", method="POST")``."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", method=method, headers={"X-Emulator": "1"}
-        )
+    def control(self, path: str, *, method: str = "GET", body: Any = None) -> Any:
+        """One of the emulator's own controls: ``control("/_emulator/reset", method="POST")``; ``body`` is sent as JSON."""
+        headers = {"X-Emulator": "1", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        url = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, data=data, method=method, headers=headers)
         with _direct().open(request, timeout=30) as answer:
             body = answer.read()
         return json.loads(body) if body else None

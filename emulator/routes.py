@@ -31,6 +31,7 @@ BODY_LIMIT = 4 * 1024 * 1024  # bytes: Resource Manager's own limit for a reques
 ROOMS = (
     "emulator.identity.login",
     "emulator.controls",
+    "emulator.faults",
     "emulator.management.clouds",
     "emulator.identity.managed_tokens",
     "emulator.management.subscriptions",

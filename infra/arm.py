@@ -19,6 +19,9 @@ from azure.mgmt.core import ARMPipelineClient
 from azure.mgmt.core.polling.arm_polling import ARMPolling
 
 ENDPOINT = "https://management.azure.com"
+PATIENCE = 600.0  # seconds that a long operation may take
+# Codes of a 409 that passes by itself: something else is at work on the resource.
+IN_PROGRESS = ("AnotherOperationInProgress", "OperationInProgress", "InProgress", "RequestConflict")
 POLL = 0.25  # seconds between two looks at a long operation whose answers name no Retry-After
 
 
@@ -33,10 +36,26 @@ class ArmError(Exception):
         self.property = property
 
 
-class Arm:
-    """One client for all threads; ``with Arm(credential) as arm``."""
+class _Retry(policies.RetryPolicy[Any, Any]):
+    """Also asks again after a 409 that says that something else is at work."""
 
-    def __init__(self, credential: TokenCredential, endpoint: str = ENDPOINT) -> None:
+    def is_retry(self, settings: Any, response: Any) -> bool:
+        if super().is_retry(settings, response):
+            return True
+        answer = response.http_response
+        return (
+            answer.status_code == 409 and settings["total"] > 0 and any(code in answer.text() for code in IN_PROGRESS)
+        )
+
+
+class Arm:
+    """One client for all threads; ``with Arm(credential) as arm``. ``patience``: seconds that a long operation
+    may take; ``retries``: of a request."""
+
+    def __init__(
+        self, credential: TokenCredential, endpoint: str = ENDPOINT, patience: float = PATIENCE, retries: int = 5
+    ) -> None:
+        self._patience = patience
         self._credential, self._scope = credential, f"{endpoint}/.default"
         self._client: ARMPipelineClient[Any, Any] = ARMPipelineClient(
             endpoint,
@@ -44,7 +63,7 @@ class Arm:
                 policies.RequestIdPolicy(),
                 policies.HeadersPolicy({"Accept": "application/json"}),
                 policies.UserAgentPolicy("azure-ml-as-code-infra"),
-                policies.RetryPolicy(retry_total=3),
+                _Retry(retry_total=retries),
                 policies.BearerTokenCredentialPolicy(credential, self._scope),
                 policies.HttpLoggingPolicy(),
             ],
@@ -98,8 +117,12 @@ class Arm:
             answer.http_response.raise_for_status()
             if method == "GET":
                 return _content(answer)
-            result: dict[str, Any] = LROPoller(self._client, answer, _content, ARMPolling(POLL)).result()
-            return result
+            poller: LROPoller[dict[str, Any]] = LROPoller(self._client, answer, _content, ARMPolling(POLL))
+            poller.wait(self._patience)
+            if not poller.done():
+                said = f"the {method} was accepted and did not end within {self._patience:.0f} s"
+                raise ArmError(None, "OperationTimedOut", said)
+            return poller.result()
         except HttpResponseError as error:
             raise _explained(error) from error
 

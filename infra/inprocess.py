@@ -145,6 +145,8 @@ class Engine(mocks.Mocks):
         same = self._before.get(wanted.id.lower())
         if same == digest:  # secrets, which Azure does not give back, are as they were sent
             differing = tuple(path for path in differing if not path.startswith(kind.secrets))
+        if found is not None and (found.get("properties") or {}).get("provisioningState") in ("Failed", "Canceled"):
+            differing = (*differing, "properties.provisioningState")
         change = "unchanged"
         if found is None or differing or same not in (None, digest):
             change = "created" if found is None else "updated"

@@ -17,6 +17,10 @@ NEXT = {
     "VaultAlreadyExists": "the name is taken, perhaps by a vault in soft-delete: set aml:suffix, or purge that vault",
     "AuthorizationFailed": "the credential may not do this: it needs Contributor, and Role Based Access Control Administrator",
     "NotImplemented": "the emulator does not do this yet: take the resource out of the stack, or apply it to Azure",
+    "AnotherOperationInProgress": "wait until the other operation has ended, then the same command again",
+    "OperationTimedOut": "look at it in the portal's activity log; the same command again goes on from here",
+    "ResourceDeploymentFailure": "the activity log says why; the same command again sends it anew",
+    "TooManyRequests": "wait a minute, then the same command again",
     "InvalidResourceLocation": "it exists in another region: delete it, or set azure-native:location back",
 }
 

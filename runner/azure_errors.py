@@ -83,6 +83,12 @@ KNOWN: dict[str, Known] = {
         "az provider register --namespace Microsoft.MachineLearningServices --wait",
     ),
     "TooManyRequests": Known(CloudError, "Azure asks for fewer requests at once.", "wait a minute and try again"),
+    "AnotherOperationInProgress": Known(
+        CloudError, "Something else is at work on it.", "wait a minute, then the same command again"
+    ),
+    "ResourceDeploymentFailure": Known(
+        CloudError, "Azure accepted it and then failed.", "the activity log says why; then the same command again"
+    ),
     "NotImplemented": Known(CloudError, "The emulator can not do this; Azure can.", "the same command against Azure"),
     # Storage: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
     "KeyBasedAuthenticationNotPermitted": Known(

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 
 from runner import project
 from runner.errors import CloudError, Mistake
@@ -173,6 +174,33 @@ def reset() -> bool:
             continue
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     return stopped
+
+
+def faults() -> list[dict[str, Any]]:
+    """The failures that are switched on."""
+    return list(_control("/_emulator/faults")["value"])
+
+
+def add_fault(**fault: Any) -> dict[str, Any]:
+    """Switch a failure on; what it takes stands in ``emulator.faults``."""
+    return dict(_control("/_emulator/faults", method="POST", body=fault))
+
+
+def remove_faults(id: int | None = None) -> None:
+    """Switch one failure off, or all."""
+    _control("/_emulator/faults" + ("" if id is None else f"?id={id}"), method="DELETE")
+
+
+def _control(path: str, **how: Any) -> Any:
+    home = project.state_folder()
+    with _known_errors():
+        if _emulator(home).running() is None:
+            raise Mistake(f"No emulator runs on '{project.shown(home)}'.", next="aml local up")
+        try:
+            return _emulator(home).control(path, **how)
+        except HTTPError as error:
+            with error:
+                raise Mistake(json.load(error)["error"]["message"], next="aml local fault list") from None
 
 
 def log(which: str) -> Path:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.data import bindings, snapshot
+from emulator.data import bindings, places, snapshot
+from emulator.identity.tenant import Principal
 from emulator.jobs import parallel, variables
 from emulator.jobs.failures import JobFailed
 from emulator.management.ids import ResourceId
@@ -45,9 +46,11 @@ class JobData:
     def variables(self) -> dict[str, str]:
         return variables.of_data(self.inputs, {name: output.value for name, output in self.outputs.items()})
 
-    async def fetch(self, work: Path) -> None:
-        """The code into ``work``, inputs and outputs beside it. Raises ``JobFailed`` with Azure's code for what is not there."""
+    async def fetch(self, work: Path, principal: Principal) -> None:
+        """The code into ``work``, inputs and outputs beside it; ``principal`` is who reads and writes what no datastore has a
+        credential for. Raises ``JobFailed`` with Azure's code for what is not there, or not for it."""
         with _told():
+            self._check_roles(principal)
             await asyncio.gather(
                 self._code(work),
                 *(self._input(name, told) for name, told in self._job["inputs"].items()),
@@ -65,6 +68,18 @@ class JobData:
                     await bindings.return_input(self._cloud, self._workspace, name, told, self._inputs)
             became = await asyncio.gather(*(self._store(name, output, good) for name, output in self.outputs.items()))
         return dict(zip(self.outputs, became, strict=True))
+
+    def _check_roles(self, principal: Principal) -> None:
+        data = [
+            ("input", name, told) for name, told in self._job["inputs"].items() if told["jobInputType"] != "literal"
+        ]
+        data += [("output", name, told) for name, told in self._job["outputs"].items()]
+        for kind, name, told in data:
+            place = places.find(self._cloud, self._workspace, told["uri"])
+            if told.get("mode") != "Direct" and isinstance(place, places.Place):
+                what = f"The {kind} '{name}' ({told['uri'].partition('?')[0]})"
+                writes = kind == "output" or told.get("mode") == "ReadWriteMount"
+                places.check_role(self._cloud, place, principal, what, write=writes)
 
     async def _code(self, work: Path) -> None:
         if self._job.get("codeId"):

@@ -10,12 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from azure.storage.blob import ContainerClient
 
-from emulator.data.transfer import INVALID, NOT_FOUND, DataFailed
+from emulator.data.transfer import DENIED, INVALID, NOT_FOUND, WRITE_DENIED, DataFailed
 from emulator.errors import AzureError
 from emulator.gateway import hosts
+from emulator.identity.tenant import Principal
 from emulator.machinelearning import assets, datastores, uris
 from emulator.machinelearning.uris import BlobPath
 from emulator.management.ids import ResourceId
+from emulator.providers import permissions
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -54,7 +56,7 @@ def find(cloud: Cloud, workspace: ResourceId, uri: str) -> Source:
         if {".", ".."} & set(found.path.split("/")):
             raise DataFailed(INVALID, f"'{uri}' is not a path in a container: it has the part '.' or '..'.")
         signature = parts.query if "sig" in parse_qs(parts.query) else ""
-        return Place(found.account, found.container, found.path, signature)
+        return Place(found.account, found.container, found.path, signature, keyed=found.keyed)
     except AzureError as error:
         raise DataFailed(NOT_FOUND if error.status == 404 else INVALID, error.message) from None
 
@@ -71,6 +73,26 @@ def blob(source: Source, name: str) -> Place:
             INVALID, f"'{name}' is on the web ({source.partition('?')[0]}), which can only be read, and file by file."
         )
     return source
+
+
+def check_role(cloud: Cloud, place: Place, principal: Principal, what: str, *, write: bool) -> None:
+    """Raises ``DataFailed`` where data that is reached by identity is not for ``principal``, with Azure's code for the case
+    (https://learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication)."""
+    account = cloud.blobs.policy(place.account).account_id
+    if place.keyed or place.signature or not account:
+        return
+    scope = f"{account}/blobServices/default/containers/{place.container}"
+    action = f"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/{'write' if write else 'read'}"
+    if not permissions.allowed(cloud, principal.object_id, scope, action):
+        role = "Storage Blob Data Contributor" if write else "Storage Blob Data Reader"
+        verb = "written to" if write else "read from"
+        raise DataFailed(
+            WRITE_DENIED if write else DENIED,
+            f"{what} cannot be {verb} '{place.account}/{place.container}': PermissionDenied(\"This request is not authorized to "
+            'perform this operation using this permission."). Authentication failed when trying to access the stream. Make sure '
+            f"you have correct credentials: the identity '{principal.name}' ({principal.object_id}) has no role there, such as "
+            f"'{role}'.",
+        )
 
 
 @contextmanager

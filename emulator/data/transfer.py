@@ -31,6 +31,7 @@ BLOCK = 8 * 1024 * 1024  # bytes of one file in memory
 KEPT = 20 * 1024**3  # bytes of downloads that are kept for later jobs
 NOT_FOUND = "ScriptExecution.StreamAccess.NotFound"
 DENIED = "ScriptExecution.StreamAccess.Authentication"
+WRITE_DENIED = "ScriptExecution.WriteStreams.Authentication"
 INVALID = "ScriptExecution.StreamAccess.Validation"
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+RESOURCE_MANAGER = "management.azure.com"
 CONTROLS = "_emulator"  # in place of a host: requests to the gateway's own port
 
 LOGIN_HOSTS = (

@@ -38,6 +38,18 @@ def grant(cloud: Cloud, job: Mapping[str, Any], compute: str) -> dict[str, str]:
     return granted
 
 
+def of_data(cloud: Cloud, job: Mapping[str, Any], compute: str) -> Principal:
+    """Who brings a job its data where the datastore has no credential: the identity that the job names; without one the
+    compute's own, where it has one, and else the user."""
+    wanted = job.get("identity") or {}
+    document = cloud.store.get(compute) if compute else None
+    attached = (document.body.get("identity") or {}) if document is not None else {}
+    has_own = attached.get("userAssignedIdentities") or attached.get("principalId")
+    if wanted.get("identityType") == "Managed" or (not wanted and has_own):
+        return _managed(cloud, {"identityType": "Managed", **wanted}, compute)
+    return cloud.identity.local
+
+
 def _managed(cloud: Cloud, wanted: Mapping[str, Any], compute: str) -> Principal:
     document = cloud.store.get(compute) if compute else None
     attached = (document.body.get("identity") or {}) if document is not None else {}

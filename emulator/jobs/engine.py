@@ -204,7 +204,7 @@ class Execution:
         for index in range(self._count):
             self._nodes.append(await asyncio.to_thread(self._node, index, built))
         first = self._nodes[0].place.work
-        await self._data.fetch(first)
+        await self._data.fetch(first, credentials.of_data(self._cloud, self.job, self._target.compute))
         for node in self._nodes[1:]:
             await asyncio.to_thread(shutil.copytree, first, node.place.work, dirs_exist_ok=True, symlinks=True)
         filled = command.fill(self.job["command"], self._data.values)

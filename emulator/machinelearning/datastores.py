@@ -281,7 +281,8 @@ def place(document: Document, path: str = "") -> BlobPath:
     if kind not in ("AzureBlob", "AzureDataLakeGen2"):
         raise NotEmulated(f"data in {kind} datastores ('{document.name}')")
     account, container = (properties[name] for name in KINDS[kind])
-    return BlobPath(account, container, path.lstrip("/"))
+    keyed = properties["credentials"]["credentialsType"] != "None"
+    return BlobPath(account, container, path.lstrip("/"), keyed=keyed)
 
 
 def default_store(cloud: Cloud, workspace: ResourceId, kind: str = "blob") -> BlobPath:

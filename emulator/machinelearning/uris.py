@@ -13,7 +13,7 @@ https://learn.microsoft.com/azure/machine-learning/how-to-access-data-interactiv
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Union
 from urllib.parse import unquote, urlsplit
 
@@ -83,11 +83,13 @@ class OutputPath:
 
 @dataclass(frozen=True)
 class BlobPath:
-    """``path`` has no slash in front; it may name a blob or what several blobs' names begin with."""
+    """``path`` has no slash in front; it may name a blob or what several blobs' names begin with. ``keyed``: a datastore has a
+    credential for it; otherwise it is reached by the identity of who asks."""
 
     account: str
     container: str
     path: str
+    keyed: bool = field(default=False, compare=False, kw_only=True)
 
 
 Target = Union[Asset, StorePath, OutputPath, BlobPath]

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # Part of this module's interface, from the modules below it.
 __all__ = ["Kind", "NameRule", "check_tags", "number", "page", "render", "system_data", "timestamp"]
 
+# https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
+TERMINAL = "The resource write operation failed to complete successfully, because it reached terminal provisioning state 'Failed'."
 GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 SCOPE = re.compile("(/subscriptions/[^/]+(?P<group>/resourceGroups/[^/]+)?)?")
 
@@ -119,6 +121,8 @@ async def delete(call: Call, kind: Kind, id: ResourceId) -> Reply:
         return Reply(204)
     _preconditions(call, old)
     locks.check(call.cloud.store, str(id), "delete")
+    if call.cloud.faults.strikes("stuck-delete", call.method, call.path):
+        return await _stuck(call, old)
     if kind.deleting is not None:
         await kind.deleting(call, old)
     operation = Operation.new(call, str(id)) if kind.long else None
@@ -131,6 +135,19 @@ async def delete(call: Call, kind: Kind, id: ResourceId) -> Reply:
 
     await call.cloud.store.write(change)
     return Reply(202, headers=operation.headers) if operation is not None else Reply(200)
+
+
+async def _stuck(call: Call, document: Document) -> Reply:
+    """A deletion that was accepted and goes on for ever."""
+    operation, properties = Operation.new(call, document.id), document.body.get("properties") or {}
+    body = {**document.body, "properties": {**properties, "provisioningState": "Deleting"}}
+
+    def change(tx: Transaction) -> None:
+        tx.put(document.id, document.type, body, by=author(call))
+        operation.write(tx, "InProgress")
+
+    await call.cloud.store.write(change)
+    return Reply(202, headers=operation.headers)
 
 
 async def list_all(call: Call, kind: Kind, id: ResourceId) -> Reply:
@@ -168,20 +185,25 @@ async def _write(
         locks.check(store, key, "write")
         sent = body_from(old)
         body = await _checked(call, kind, id, sent, old)
-        operation = Operation.new(call, key) if kind.long else None
+        fails = call.cloud.faults.strikes("operation-fails", call.method, call.path)
+        operation, error = Operation.new(call, key) if kind.long or fails else None, None
+        if fails:
+            error = {"code": "ResourceDeploymentFailure", "message": TERMINAL}
+            body = {**body, "properties": {**(body.get("properties") or {}), "provisioningState": "Failed"}}
 
         def change(
             tx: Transaction,
             old: Document | None = old,
             body: dict[str, Any] = body,
             operation: Operation | None = operation,
+            error: dict[str, str] | None = error,
         ) -> Document:
             now = tx.get(key)
             if (now.etag if now else None) != (old.etag if old else None):
                 raise Changed
             _check_container(tx, id, "write")
             if operation is not None:
-                operation.write(tx, "Succeeded")
+                operation.write(tx, "Failed" if error else "Succeeded", error)
             for path, type in kind.companions if old is None else ():
                 tx.put(f"{key}/{path}", type, {"properties": {}}, parent=key, by=author(call))
             return tx.put(key, kind.type, body, parent=_parent(id), by=author(call))
@@ -191,7 +213,7 @@ async def _write(
         except Changed:
             continue
         break
-    if kind.created is not None:
+    if kind.created is not None and error is None:
         await kind.created(call, document, old)
     headers = {"ETag": f'"{document.etag}"', **(operation.headers if operation is not None else {})}
     return Reply(200 if old else kind.creates, render(call.cloud, document), headers)
@@ -205,6 +227,8 @@ async def _checked(
         if body.get(name) is not None and not isinstance(body[name], wanted):
             raise invalid_content(f"The property '{name}' must be a JSON {'object' if wanted is dict else 'string'}.")
     body = {name: value for name, value in body.items() if name not in ("id", "name", "type", "etag", "systemData")}
+    if body.get("properties"):
+        body["properties"] = {name: one for name, one in body["properties"].items() if name != "provisioningState"}
     check_tags(body.get("tags"))
     if kind.tracked:
         body["location"] = _location(call, kind, id, body, old)

@@ -1,6 +1,6 @@
 """Role assignments, role definitions and locks: https://learn.microsoft.com/rest/api/authorization.
 
-Assignments are kept and listed; what a caller may do is not decided by them yet. Locks hold.
+Assignments are kept and listed; what a managed identity may do with data is decided by them (``permissions``). Locks hold.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from emulator.management import arm, locks, namespaces
 from emulator.management.arm import Kind
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import GUID_NAME
+from emulator.providers.permissions import ASSIGNMENT, DEFINITION
 from emulator.providers.roles import ROLES
 from emulator.routes import Route
 from emulator.store import Document
@@ -23,8 +24,6 @@ from emulator.store import Document
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
-ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
-DEFINITION = "Microsoft.Authorization/roleDefinitions"
 PRINCIPAL_TYPES = ("User", "Group", "ServicePrincipal", "ForeignGroup", "Device")
 
 

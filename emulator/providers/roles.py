@@ -39,3 +39,23 @@ ROLES = {
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
     "4d97b98b-1d4f-4787-a291-c67834d212e7": "Network Contributor",
 }
+
+_BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
+_DELEGATE = f"{_BLOBS}/generateUserDelegationKey/action"
+_SECRETS = "Microsoft.KeyVault/vaults/secrets"
+# What each lets its holder do with data (https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage,
+# .../security): the control actions that the data plane asks for stand among the data actions.
+DATA_ACTIONS = {
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": (f"{_BLOBS}/containers/*", _DELEGATE),
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": (
+        *(f"{_BLOBS}/containers/{verb}" for verb in ("read", "write", "delete")),
+        *(f"{_BLOBS}/containers/blobs/{verb}" for verb in ("read", "write", "delete", "move/action", "add/action")),
+        _DELEGATE,
+    ),
+    "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": (f"{_BLOBS}/containers/read", f"{_BLOBS}/containers/blobs/read", _DELEGATE),
+    "db58b8e5-c6ad-4a2a-8342-4190687cbf4a": (_DELEGATE,),
+    "00482a5a-887f-4fb3-b363-3b7fe8e74483": ("Microsoft.KeyVault/vaults/*",),
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": (f"{_SECRETS}/*",),
+    "4633458b-17de-408a-b874-0445c86b69e6": (f"{_SECRETS}/getSecret/action", f"{_SECRETS}/readMetadata/action"),
+    "21090545-7ca7-4776-b22c-e363652d74d2": (f"{_SECRETS}/readMetadata/action",),
+}

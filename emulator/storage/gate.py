@@ -26,7 +26,7 @@ import jwt
 from emulator.errors import AzureError
 from emulator.gateway.upstream import Connection, Headers, Lost, Upstream
 from emulator.http import SILENCE
-from emulator.identity.tenant import STORAGE, Identity
+from emulator.identity.tenant import STORAGE, Identity, Principal
 from emulator.storage import rules
 from emulator.storage.azurite import Azurite
 from emulator.storage.rules import HOP, Policy, Request
@@ -52,7 +52,8 @@ logger = logging.getLogger(__name__)
 
 
 class Gate:
-    """``accounts`` gives the names that exist, ``policy`` what one permits; ``secret`` signs what Azurite believes."""
+    """``accounts`` gives the names that exist, ``policy`` what one permits; ``allowed`` says whether a principal may do
+    something with a resource; ``secret`` signs what Azurite believes."""
 
     def __init__(
         self,
@@ -60,12 +61,14 @@ class Gate:
         identity: Identity,
         accounts: Callable[[], Collection[str]],
         policy: Callable[[str], Policy],
+        allowed: Callable[[str, str, str], bool],
         secret: str,
     ) -> None:
         self._azurite = azurite
         self._identity = identity
         self._accounts = accounts
         self._policy = policy
+        self._allowed = allowed
         self._secret = secret
         self._upstream = Upstream(lambda: azurite.port)
         self._passes: dict[str, tuple[float, bytes]] = {}
@@ -128,25 +131,35 @@ class Gate:
             known = ", ".join(sorted(self._accounts())) or "none"
             logger.warning("%s: there is no such storage account; there are: %s", request, known)
             raise rules.no_such_account(request.account)
-        scheme = request.scheme
+        scheme, policy = request.scheme, self._policy(request.account)
+        if request.keyed and not policy.shared_key:
+            raise rules.no_shared_key()
         if scheme == "bearer":
-            request.authorize(b"Bearer " + self._exchange(request.authorization))
+            principal = self._known(request.authorization)
+            self._check_role(request, policy, principal.object_id)
+            request.authorize(b"Bearer " + self._pass(principal.object_id))
+        elif request.signed and "skoid" in request.options:
+            self._check_role(request, policy, request.options["skoid"])
         elif scheme == "" and not request.signed:
             request.anonymous = True
-            reads = request.method in ("GET", "HEAD") and self._policy(request.account).public_access
+            reads = request.method in ("GET", "HEAD") and policy.public_access
             if not reads and request.method != "OPTIONS":  # a browser's question, which never says who asks
                 raise self._unauthenticated(request)
-        if request.publishes and not self._policy(request.account).public_access:
+        if request.publishes and not policy.public_access:
             raise rules.not_public()
 
-    def _exchange(self, authorization: str) -> bytes:
-        """The gate's own token for whom the client's token names; raises Storage's 401 for anything but a good one."""
+    def _check_role(self, request: Request, policy: Policy, object_id: str) -> None:
+        container = f"/blobServices/default/containers/{request.container}" if request.container else ""
+        if policy.account_id and not self._allowed(object_id, policy.account_id + container, request.action):
+            raise rules.no_permission()
+
+    def _known(self, authorization: str) -> Principal:
+        """Whom the client's token names; raises Storage's 401 for anything but a good one."""
         try:
-            principal = self._identity.verify(authorization, STORAGE)
+            return self._identity.verify(authorization, STORAGE)
         except AzureError as error:
             detail = TOKEN_DETAIL.get(error.code, "Signature validation failed. Signature verification failed.")
             raise self._challenge("InvalidAuthenticationInfo", detail) from None
-        return self._pass(principal.object_id)
 
     def _pass(self, object_id: str) -> bytes:
         now = time.time()
@@ -191,7 +204,8 @@ class Gate:
 
         def exchanged(found: re.Match[bytes]) -> bytes:
             try:
-                return b"Authorization: Bearer " + self._exchange("Bearer " + found[1].decode("latin-1"))
+                principal = self._known("Bearer " + found[1].decode("latin-1"))
+                return b"Authorization: Bearer " + self._pass(principal.object_id)
             except AzureError:
                 return b"Authorization: Bearer refused"
 

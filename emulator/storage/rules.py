@@ -88,6 +88,30 @@ class Request:
         return self.method == "PUT" and self.fields.get(b"x-ms-blob-public-access", b"") != b""
 
     @property
+    def keyed(self) -> bool:
+        """Whether an account's key stands behind it: SharedKey itself, or a signature that is no user's delegation."""
+        return self.scheme in ("sharedkey", "sharedkeylite") or (self.signed and "skoid" not in self.options)
+
+    @property
+    def container(self) -> str:
+        """Empty where the request is for the account."""
+        name = unquote_to_bytes(self.path).decode("utf-8", "replace").strip("/").partition("/")[0]
+        return "" if self.options.get("comp", "").lower() in ("userdelegationkey",) else name
+
+    @property
+    def action(self) -> str:
+        """What a role must allow: https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory"""
+        service, comp = "Microsoft.Storage/storageAccounts/blobServices", self.options.get("comp", "").lower()
+        if comp == "userdelegationkey":
+            return f"{service}/generateUserDelegationKey/action"
+        if self.method in ("GET", "HEAD", "OPTIONS"):
+            verb = "read"
+        else:
+            verb = "delete" if self.method == "DELETE" or self.batch else "write"
+        of_container = not self.container or (self.options.get("restype") == "container" and comp != "list")
+        return f"{service}/containers/{verb}" if of_container else f"{service}/containers/blobs/{verb}"
+
+    @property
     def batch(self) -> bool:
         return self.method == "POST" and self.options.get("comp", "").lower() == "batch"
 
@@ -115,6 +139,8 @@ class Policy:
     """What an account permits: https://learn.microsoft.com/rest/api/storagerp/storage-accounts/create#request-body"""
 
     public_access: bool = True
+    shared_key: bool = True
+    account_id: str = ""  # of its resource; an account without one is the emulator's own, and asks for no roles
 
 
 # Of one connection, not of the request (RFC 9110, 7.6.1); ``expect`` has been answered by the server in front.
@@ -322,6 +348,21 @@ def no_such_account(account: str) -> AzureError:
 
 def not_public() -> AzureError:
     return AzureError(409, "PublicAccessNotPermitted", "Public access is not permitted on this storage account.")
+
+
+def no_shared_key() -> AzureError:
+    """https://learn.microsoft.com/azure/storage/common/shared-key-authorization-prevent"""
+    return AzureError(
+        403, "KeyBasedAuthenticationNotPermitted", "Key based authentication is not permitted on this storage account."
+    )
+
+
+def no_permission() -> AzureError:
+    return AzureError(
+        403,
+        "AuthorizationPermissionMismatch",
+        "This request is not authorized to perform this operation using this permission.",
+    )
 
 
 def bad_signature(request: Request) -> AzureError:

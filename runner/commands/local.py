@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,8 @@ from runner.progress import Progress, duration
 if TYPE_CHECKING:
     from infra.outcome import Done
 
+# As emulator.faults has them, which is not imported for a line of help.
+FAULTS = ("conflict", "throttle", "error", "operation-fails", "stuck-delete", "role-delay")
 COLOURS = {"2": "green", "3": "cyan", "4": "yellow", "5": "red"}
 
 
@@ -191,6 +193,52 @@ def logs(follow: bool, lines: int, emulator: bool) -> None:
             talk.show(_coloured(line.rstrip("\n")))
     except KeyboardInterrupt:  # how following ends
         return
+
+
+@command.group(cls=Group)
+def fault() -> None:
+    """Failures of Azure on demand, to see what a client makes of them.
+
+    They are gone when the emulator stops.
+    """
+
+
+@fault.command("add")
+@click.argument("kind", type=click.Choice(FAULTS))
+@click.option("--path", default="", metavar="TEXT", help="For requests to Resource Manager whose path has this in it.")
+@click.option("--method", "methods", multiple=True, help="For this method alone; may be repeated.")
+@click.option("--times", type=click.IntRange(0), default=1, show_default=True, help="So many; 0: until it is removed.")
+@click.option(
+    "--seconds", type=click.IntRange(0), default=1, show_default=True, help="Of Retry-After, or of a role's delay."
+)
+def add_fault(kind: str, **how: Any) -> None:
+    """Switch a failure on: conflict (409), throttle (429), error (500), operation-fails, stuck-delete, role-delay.
+
+    operation-fails and stuck-delete: a long operation is accepted, and ends Failed, or does not end. role-delay: a role
+    assignment counts only after so many seconds.
+    """
+    made = local.add_fault(kind=kind, **how)
+    talk.say(f"fault {made['id']}: {kind} is on; aml local fault remove {made['id']} takes it back")
+
+
+@fault.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_faults(as_json: bool) -> None:
+    """Show what is switched on, and how often it was met."""
+    found = local.faults()
+    if as_json:
+        talk.show_json(found)
+        return
+    columns = ("id", "kind", "path", "times", "seconds", "met")
+    for line in talk.table(columns, [[one[name] for name in columns] for one in found]):
+        talk.show(line)
+
+
+@fault.command("remove")
+@click.argument("id", type=int, required=False)
+def remove_fault(id: int | None) -> None:
+    """Switch the failure ID off, or all."""
+    local.remove_faults(id)
 
 
 def _coloured(line: str) -> str:

@@ -147,6 +147,31 @@ def test_env_in_every_syntax_says_the_same(local: Local, shell: str) -> None:
         assert values.items() <= dict(line.partition("=")[::2] for line in out.split("\0") if line).items()
 
 
+def test_a_failure_on_demand_is_told_in_azures_words_or_passes(local: Local, tmp_path: Path) -> None:
+    local.tell("local", "fault", "add", "throttle", "--path", "/jobs", "--times", "1")
+    local.tell("jobs", "list", "--stack", "local")  # it was asked again
+    (met,) = json.loads(local.tell("local", "fault", "list", "--json"))
+    assert (met["kind"], met["met"]) == ("throttle", 1)
+    (tmp_path / "x").write_text("1")
+    local.tell("data", "upload", str(tmp_path / "x"), "/x", "--stack", "local")
+    words = (
+        "experiment",
+        "--stack",
+        "local",
+        "--compute",
+        "another",
+        "--input-data-path",
+        "/x",
+        "--output-data-path",
+        "/",
+    )
+    for kind, said in (("conflict", "Something else is at work on it."), ("operation-fails", "and then failed.")):
+        local.tell("local", "fault", "add", kind, "--path", "computes", "--times", "0")
+        assert said in local.tell(*words, code=2)
+        local.tell("local", "fault", "remove")
+    assert "There is no fault '4711'." in local.tell("local", "fault", "remove", "4711", code=1)
+
+
 def test_logs_have_a_line_for_each_request_and_no_secret(local: Local) -> None:
     lines = local.tell("local", "logs", "-n", "1000").splitlines()
     assert any(" 201 PUT management.azure.com " in line and "/workspaces/" in line for line in lines)
