@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 LOGGER = logging.getLogger("emulator.pipelines")
+ENDS = {Status.COMPLETED: "FINISHED", Status.FAILED: "FAILED", Status.CANCELED: "KILLED"}  # as MLflow calls it
 AHEAD = 2  # steps that get ready while all nodes of their compute are taken
 
 Record = Callable[["Event | None", dict[str, Any]], Awaitable[None]]
@@ -60,6 +61,7 @@ class Orchestration:
         self._live: dict[str, str] = {}  # names, and the pool of each
         self._ends: asyncio.Queue[Step | None] = asyncio.Queue()  # ``None`` wakes a pipeline that is canceled
         self._beside: list[asyncio.Task[None]] = []  # what nobody waits for before the end
+        self._tracked: dict[str, asyncio.Task[None]] = {}  # the runs in MLflow of nested pipelines
 
     def cancel(self, reason: str) -> None:
         if self.canceled is None:
@@ -71,8 +73,8 @@ class Orchestration:
         try:
             await self._open()
             await self._go(closing=False)
-            await self._drop(one for one in self._steps.leaves if self.canceled is not None or not one.closing)
-            await self._go(closing=True)
+            await self._drop()
+            await self._go(closing=True)  # also of a pipeline that failed or was canceled
         except asyncio.CancelledError:  # the emulator stops: its next start goes on from the documents
             return self._log.leave()
         except Exception as error:  # noqa: B902 - whatever it is, the pipeline must come to an end
@@ -148,6 +150,7 @@ class Orchestration:
         try:
             for within in self._steps.around(step):
                 await self._move(within, Event.PLACED, {"started": time.time()})
+                self._show(within)
             document = self._cloud.store.get(step.id)
             if document is None or document.body["properties"]["status"] != Status.NOT_STARTED.value:
                 return self._ends.put_nowait(step)
@@ -228,16 +231,17 @@ class Orchestration:
     async def _stop(self, why: str) -> None:
         """Nothing begins any more, and what runs is canceled."""
         self._log.say(why)
-        await self._drop(one for one in self._steps.leaves if self.canceled is not None or not one.closing)
+        await self._drop()
         for name in self._live:
             document = self._cloud.store.get(self._steps[name].id)
             if document is not None:
                 with contextlib.suppress(AzureError):  # it has just ended
                     await self._cloud.jobs.cancel(document)
 
-    async def _drop(self, steps: Iterable[Step]) -> None:
-        """Those that have not begun never will."""
-        dropped = [one for one in steps if one.status is Status.NOT_STARTED and one.name not in self._live]
+    async def _drop(self) -> None:
+        """Those that have not begun never will, but for those that close the pipeline."""
+        waiting = [one for one in self._steps.leaves if one.status is Status.NOT_STARTED and not one.closing]
+        dropped = [one for one in waiting if one.name not in self._live]
         for one in dropped:
             one.status = Status.CANCELED
         await self._cancel(dropped)
@@ -265,6 +269,18 @@ class Orchestration:
         else:
             await self._move(nested, Event.CANCEL_ASKED, facts)
             await self._move(nested, Event.STOPPED, facts)
+        self._beside.append(asyncio.create_task(self._untrack(nested)))
+
+    def _show(self, nested: Step) -> None:
+        """Make its run in MLflow, once."""
+        document = self._cloud.store.get(nested.id) if nested.name not in self._tracked else None
+        if document is not None:
+            self._tracked[nested.name] = asyncio.create_task(self._track(document))
+
+    async def _untrack(self, nested: Step) -> None:
+        if nested.name in self._tracked:
+            await self._tracked[nested.name]
+        await self._cloud.tracking.end_run(self._workspace, nested.name, ENDS[nested.status])
 
     async def _move(self, step: Step, event: Event, facts: dict[str, Any]) -> None:
         if step.ended or (event is Event.PLACED and step.status is not Status.NOT_STARTED):
@@ -287,10 +303,10 @@ class Orchestration:
         self._log.say(f"Finishing the pipeline. {failure.message if failure and event is Event.BROKE else ''}".rstrip())
         if event is Event.STORED:
             await self._record(Event.EXITED, {})
-        status = {Event.STORED: "FINISHED", Event.STOPPED: "KILLED", Event.BROKE: "FAILED"}[event]
+        status = {Event.STORED: Status.COMPLETED, Event.STOPPED: Status.CANCELED, Event.BROKE: Status.FAILED}[event]
         # Words about the pipeline, not its result: they do not keep it from ending.
         await asyncio.gather(self._log.close(), *self._beside, return_exceptions=True)
-        ends = self._cloud.tracking.end_run(self._workspace, self.name, status)
+        ends = self._cloud.tracking.end_run(self._workspace, self.name, ENDS[status])
         await asyncio.gather(ends, return_exceptions=True)
         await self._record(event, facts)
         await self._log.remove()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +106,7 @@ class _Plan:
         else:
             nodes = request.nodes(self._job["jobs"])
             found = graph.graph(load, nodes, dict(given), self._job["outputs"])
-        first, last = (self._named(nodes, key) for key in ("on_init", "on_finalize"))
+        first, last = (self._apart(nodes, found.steps, key) for key in ("on_init", "on_finalize"))
         for step in found.steps:
             self._names[step.path] = str(uuid.uuid4())
         opening = [
@@ -120,7 +120,7 @@ class _Plan:
             except AzureError as error:
                 raise graph.named(error, step.path) from None
             child["private"]["step"] |= {
-                "after": [] if _below(step.path, first) else opening,
+                "after": [] if _below(step.path, first) or _below(step.path, last) else opening,
                 "last": _below(step.path, last),
                 "outputs": {name: self._maker(made) for name, made in found.nested.get(step.path, {}).items()},
             }
@@ -166,13 +166,22 @@ class _Plan:
         modes = {name: {"mode": port.mode} if port.mode else {} for name, port in whole.outputs.items()}
         return {name: {**mode, **sent.get(name, {})} for name, mode in modes.items()}
 
-    def _named(self, nodes: Mapping[str, Any], key: str) -> str | None:
-        name = self._settings.get(key)
-        if name is not None and name not in nodes:
+    def _apart(self, nodes: Mapping[str, Any], steps: Iterable[Step], key: str) -> str | None:
+        """The step that opens or closes the pipeline, which no data connects with the others."""
+        name, at = self._settings.get(key), f"properties.settings.{key}"
+        if name is None:
+            return None
+        if name not in nodes:
+            raise user_error(f"The step '{name}' of settings.{key} is not in the pipeline.", at)
+        ends = ((step.path, maker) for step in steps for maker in step.needs.values())
+        bound = next((end for end in ends if _below(end[0], name) is not _below(end[1], name)), None)
+        if bound is not None:
             raise user_error(
-                f"The step '{name}' of settings.{key} is not in the pipeline.", f"properties.settings.{key}"
+                f"The step '{name}' of settings.{key} must have no connection to other steps: '{bound[0]}' is bound to "
+                f"'{bound[1]}'.",
+                at,
             )
-        return name
+        return str(name)
 
     def _datastore(self) -> str:
         told = str(self._settings.get("default_datastore") or "")

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import yaml
 from azure.ai.ml import Input, MLClient, Output, command, dsl, load_component, load_job
+from azure.ai.ml.dsl._group_decorator import group
 from azure.ai.ml.entities import AmlCompute, Environment, Job, PipelineJob, PipelineJobSettings, Workspace
 from azure.ai.ml.exceptions import JobException, PipelineChildJobError
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import EnvironmentCredential
 from azure.storage.blob import BlobClient
+from mlflow import MlflowClient
 
 from emulator import Emulator
 from tests.conftest import Arm
@@ -55,6 +57,19 @@ def component(client: MLClient, folder: Path, name: str, **told: Any) -> Any:
 
 def children(client: MLClient, job: Job) -> dict[str, Job]:
     return {str(child.display_name): child for child in client.jobs.list(parent_job_name=str(job.name))}
+
+
+def lineage(client: MLClient, root: Job) -> dict[str, tuple[str, str]]:
+    """The runs in MLflow of all steps of a pipeline, by their names: the tags that say the parent and the root."""
+    tracking = MlflowClient(client.workspaces.get(client.workspace_name).mlflow_tracking_uri)
+    experiment = tracking.get_experiment_by_name(str(root.experiment_name))
+    assert experiment is not None
+    found = tracking.search_runs([experiment.experiment_id], f"tags.mlflow.rootRunId = '{root.name}'")
+    assert {run.info.status for run in found} == {"FINISHED"}
+    return {
+        str(run.info.run_name): (run.data.tags["mlflow.parentRunId"], run.data.tags["mlflow.rootRunId"])
+        for run in found
+    }
 
 
 def test_two_steps_run_in_their_order(client: MLClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,6 +209,8 @@ def test_registered_components_nested_and_reused(client: MLClient, tmp_path: Pat
     assert (tmp_path / "down/named-outputs/inner/n").read_text() == "5"
     run_of_inner = client.jobs._runs_operations.get_run(steps["deep"].name)
     assert (run_of_inner.parent_run_id, run_of_inner.root_run_id) == (steps["second"].name, job.name)
+    family = {name: (steps["second"].name if name == "deep" else job.name, job.name) for name in steps}
+    assert lineage(client, job) == family
 
     again, same = run()
     for name in ("first", "deep", "last"):
@@ -204,6 +221,7 @@ def test_registered_components_nested_and_reused(client: MLClient, tmp_path: Pat
     assert (tmp_path / "again/named-outputs/both/n").read_text() == "4-x5"
     client.jobs.download(str(same["first"].name), download_path=tmp_path / "reused")
     assert (tmp_path / "reused/artifacts/outputs/ran").read_text() == "ran\n"
+    assert set(lineage(client, again)) == set(same), "those that were reused have a run, too"
     _, other = run(force_rerun=True)
     assert not [name for name, one in other.items() if "azureml.isreused" in one.properties]
 
@@ -340,6 +358,70 @@ def test_a_pipeline_that_is_canceled(client: MLClient, tmp_path: Path) -> None:
     client.jobs.begin_delete(str(job.name)).result()
     with pytest.raises(ResourceNotFoundError):
         client.jobs.get(str(steps["runs"].name))
+
+
+def test_what_closes_a_pipeline_runs_however_it_ends(client: MLClient, tmp_path: Path) -> None:
+    """``on_finalize`` runs when the pipeline completed, failed or was canceled, as azure-ai-ml's dsl/_settings.py has it."""
+
+    def run(opens: str, middle: str) -> Job:
+        told = {"opens": step(opens), "middle": step(middle), "closes": step("echo closed")}
+        job: Any = pipeline(tmp_path, told)
+        job.settings.on_init, job.settings.on_finalize, job.settings.force_rerun = "opens", "closes", True
+        return client.jobs.create_or_update(job)
+
+    def told(job: Job, status: str) -> dict[str, str]:
+        return {name: str(one.status) for name, one in children(client, ended(client, job, status)).items()}
+
+    stopped, failed, unopened = run("true", "echo up; sleep 600"), run("true", "exit 1"), run("exit 1", "true")
+    until(lambda: (middle := children(client, stopped).get("middle")) and middle.status == "Running")
+    client.jobs.begin_cancel(str(stopped.name)).result()
+    assert told(stopped, "Canceled") == {"opens": "Completed", "middle": "Canceled", "closes": "Completed"}
+    assert told(failed, "Failed") == {"opens": "Completed", "middle": "Failed", "closes": "Completed"}
+    assert told(unopened, "Failed") == {"opens": "Failed", "middle": "Canceled", "closes": "Completed"}
+
+    held = run("true", "true")
+    client.jobs.begin_cancel(str(held.name)).result()
+    ended(client, held, "Canceled")
+
+
+def test_inputs_in_groups(client: MLClient, tmp_path: Path) -> None:
+    """``@group``: a group's members are inputs with a dot in their names, at any depth."""
+
+    @group
+    class Inner:
+        rate: float
+        word: str = "said"
+
+    @group
+    class Outer:
+        inner: Inner
+        last: bool
+
+    print_all = command(
+        command="echo ${{inputs.rate}} ${{inputs.word}} ${{inputs.last}}",
+        environment="plain@latest",
+        inputs={"rate": Input(type="number"), "word": Input(type="string"), "last": Input(type="boolean")},
+    )
+
+    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    def inside(given: Outer) -> None:
+        step = print_all(rate=given.inner.rate, word=given.inner.word, last=given.last)
+        step.name = "within"
+
+    @dsl.pipeline(default_compute="serverless")  # type: ignore[untyped-decorator]
+    def whole(given: Outer, number: int) -> None:
+        direct = print_all(rate=number, word=given.inner.word, last=given.last)
+        direct.name = "direct"
+        nested = inside(given=given)
+        nested.name = "nested"
+
+    job = whole(given=Outer(inner=Inner(rate=0.5), last=True), number=7)  # type: ignore[call-arg]
+    job = ended(client, client.jobs.create_or_update(job))
+    steps = children(client, job)
+    assert log_of(client, steps["direct"]) == "7 said True\n"
+    assert log_of(client, children(client, steps["nested"])["within"]) == "0.5 said True\n"
+    given = client.jobs.get(str(job.name)).inputs["given"]  # type: ignore[attr-defined]
+    assert given["inner"]["rate"]._data == "0.5"
 
 
 def test_a_step_that_is_canceled_fails_its_pipeline(client: MLClient, tmp_path: Path) -> None:

@@ -145,6 +145,11 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
         400,
         "The step 'b' of settings.on_init is not in the pipeline.",
     ),
+    "a last step that takes what another makes": (
+        {"jobs": {"a": node(), "b": node(inputs={"data": made("a")})}, "settings": {"on_finalize": "b"}},
+        400,
+        "The step 'b' of settings.on_finalize must have no connection to other steps: 'b' is bound to 'a'.",
+    ),
     "a member of a step that Azure has not": ({"jobs": {"a": node(colour="red")}}, 400, "'colour' of jobs.a."),
     "no steps": ({}, 400, "must have properties.jobs"),
     "a command component as a whole": ({"componentId": "azureml:steps:1"}, 400, "a pipeline job needs one of type"),
