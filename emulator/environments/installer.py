@@ -131,9 +131,10 @@ async def environment() -> dict[str, str]:
 
 async def _pip_settings() -> Mapping[str, str]:
     """Where this machine's pip is told to look, under uv's names."""
-    base = getattr(sys, "_base_executable", sys.executable)
+    # The machine's own Python, of which a virtual environment is made and which has a pip: 3.10 does not name it as its executable.
+    base = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
     process = await asyncio.create_subprocess_exec(
-        *(base, "-m", "pip", "--disable-pip-version-check", "config", "list"),
+        *(base if base.exists() else sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

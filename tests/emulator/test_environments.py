@@ -214,15 +214,15 @@ def test_a_build_dies_with_its_emulator(
         f"asyncio.run(builds.build(Home(Path({str(offline.root)!r})), {environment!r}, print))"
     )
     emulator = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
+        assert any("Building slow==1.0" in line for line in emulator.stdout or ())
         until(lambda: started.exists() and started.read_text() != "")
         backend = psutil.Process(int(started.read_text()))
     finally:
         emulator.kill()
-        said, _ = emulator.communicate()
-    assert "Building slow==1.0" in said
+        emulator.communicate()
     until(lambda: not backend.is_running() or backend.status() == psutil.STATUS_ZOMBIE)
 
 

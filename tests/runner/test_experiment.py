@@ -218,18 +218,18 @@ def test_a_registered_environment_with_other_dependencies_is_refused_with_the_di
     workspace = settings.Settings(place, {}).workspace_id
     properties = {
         "image": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest",
-        "condaFile": json.dumps({"dependencies": ["python=3.10", "numpy==1.26"]}),
+        "condaFile": json.dumps({"dependencies": ["python=3.9", "numpy==1.26"]}),
     }
     answer = arm.put(f"{workspace}/environments/trial-environment/versions/1", {"properties": properties})
     assert answer.status_code in (200, 201), answer.text
-    (job / "environment" / "conda.yaml").write_text("dependencies: [python=3.10, numpy==2.0]\n")
+    (job / "environment" / "conda.yaml").write_text("dependencies: [python=3.9, numpy==2.0]\n")
     said = aml("experiment", *RUNNING, "--job-folder", job)
     assert said.code == 1, said.err
     row = next(line for line in said.err.splitlines() if "numpy" in line)
     assert row.split() == ["numpy", "==2.0", "==1.26"] and "AZURE_ML_ENVIRONMENT_VERSION" in said.err
     assert not arm.get(f"{workspace}/computes").json()["value"], "no cluster was made for a job that is refused"
 
-    (job / "environment" / "conda.yaml").write_text("dependencies: [python=3.10, numpy=1.26.0]\n")
+    (job / "environment" / "conda.yaml").write_text("dependencies: [python=3.9, numpy=1.26.0]\n")
     validated = aml("validate", "--config-path", job / "cfg" / "config.yaml", "--json")
     assert validated.code == 1 and [one["package"] for one in validated.json] == ["numpy", "python"]
 
