@@ -1,4 +1,4 @@
-"""The program of the MLflow server, a child of the emulator: MLflow's own application over MLflow's own SQL store.
+"""The program of the MLflow server, a child of the emulator: MLflow's own tracking API over MLflow's own SQL store.
 
     python -m emulator.mlflow.server FOLDER        (the first line of stdin is a secret; ends when stdin ends)
 
@@ -6,6 +6,8 @@ What differs from ``mlflow server``, and why:
 
 - it prints its port once it answers, and ends with its parent, however that ended;
 - a request must carry the parent's secret: loopback is open to everybody on the machine;
+- MLflow's Flask application, which is its tracking API, is served without the FastAPI application that MLflow puts around it for
+  its gateway, its assistant and its page: that takes three times as long as an answer does;
 - the database is written through before it answers (WAL, ``synchronous=FULL``);
 - a workspace of MLflow's is one of Azure ML's, exists without being made, and has a database of its own: runs are named
   after jobs, and two workspaces may have jobs of one name;
@@ -17,17 +19,22 @@ Must not live here: anything of Azure's wire formats.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import io
 import os
 import socket
 import sqlite3
 import sys
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import closing
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 SECRET_HEADER = "x-emulator-secret"
 RUN_ID_HEADER = "x-emulator-run-id"
@@ -49,15 +56,19 @@ def main(folder: Path) -> None:
     _read_strictly()
 
     import uvicorn
-    from mlflow.server import handlers
-    from mlflow.server.fastapi_app import app
+    from mlflow.server import app, handlers
 
     handlers._get_tracking_store()  # makes the tables now, not while the first client waits
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)
         # It is the client that closes a connection which it does not need: where both may, a request meets a closed one.
-        options: dict[str, Any] = {"log_level": "warning", "access_log": False, "timeout_keep_alive": KEEP_ALIVE}
-        uvicorn.Server(uvicorn.Config(guarded(app, secret), **options)).run([listener])
+        options: dict[str, Any] = {
+            "log_level": "warning",
+            "access_log": False,
+            "lifespan": "off",
+            "timeout_keep_alive": KEEP_ALIVE,
+        }
+        uvicorn.Server(uvicorn.Config(served(app, secret), **options)).run([listener])
 
 
 def _configure(folder: Path) -> None:
@@ -110,19 +121,31 @@ def _end_with_parent() -> None:
     os._exit(0)  # nothing is unsaved: what was answered is in the database
 
 
-def guarded(app: App, secret: bytes) -> App:
+def served(app: WSGIApplication, secret: bytes) -> App:
     """``app`` for those who know ``secret``; 403 for everybody else."""
+    from werkzeug.test import create_environ, run_wsgi_app
 
-    async def checked(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            given = dict(scope["headers"]).get(SECRET_HEADER.encode(), b"")
-            if not hmac.compare_digest(given, secret):
-                await send({"type": "http.response.start", "status": 403, "headers": []})
-                await send({"type": "http.response.body", "body": b""})
-                return
-        await app(scope, receive, send)
+    def answer(url: str, scope: MutableMapping[str, Any], headers: Mapping[str, str], body: bytes) -> Any:
+        environ = create_environ(url, method=scope["method"], headers=headers, input_stream=io.BytesIO(body))
+        chunks, status, told = run_wsgi_app(app, environ, buffered=True)
+        return b"".join(chunks), int(status.split()[0]), told
 
-    return checked
+    async def serve(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        content, status, told = b"", 403, list[tuple[str, str]]()
+        if hmac.compare_digest(headers.get(SECRET_HEADER, "").encode(), secret):
+            parts, more = [], True
+            while more:
+                message = await receive()
+                parts.append(message.get("body", b""))
+                more = message.get("more_body", False)
+            url = b"?".join((scope["raw_path"], scope["query_string"])).decode("latin-1")
+            content, status, told = await asyncio.to_thread(answer, url, scope, headers, b"".join(parts))
+        lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in told]
+        await send({"type": "http.response.start", "status": status, "headers": lines})
+        await send({"type": "http.response.body", "body": content})
+
+    return serve
 
 
 def register(folder: Path) -> None:
