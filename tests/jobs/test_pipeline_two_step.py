@@ -330,6 +330,29 @@ def test_only_what_passes_the_gate_is_registered(done, work, steps, tmp_path, ca
     assert len(client.search_model_versions(f"name = '{name}'")) == 3
 
 
+def test_of_two_trainings_at_once_the_later_passes_the_gate_again(done, work, steps, tmp_path, monkeypatch):
+    """Another registers between this one's gate and its registering: a worse one makes no difference, a better one does."""
+    client, register = mlflow.MlflowClient(), steps("utils.registry").registry.register
+    name = "raced"
+
+    def raced(*given):
+        model = {**client.get_model_version(*before).tags, "accuracy": str(other)}
+        client.create_model_version(name, str(work / "model"), tags=model)
+        return register(*given)
+
+    before = name, train(work, steps, tmp_path, model__name=name)["registered"]["version"]
+    monkeypatch.setattr(steps("utils.registry").registry, "register", raced)
+    for other, version in ((0.5, "3"), (1.0, None)):
+        shutil.rmtree(tmp_path / "model")
+        told = train(work, steps, tmp_path, model__name=name)
+        assert (told["registered"] or {}).get("version") == version and told["passed"] == (version is not None)
+    value = told["metrics"]["accuracy"]
+    assert told["reason"] == (
+        f"accuracy {value:.4f} is worse than version 4's 1.0000, which another training registered meanwhile"
+    )
+    assert sorted(int(one.version) for one in client.search_model_versions(f"name = '{name}'")) == [1, 2, 3, 4]
+
+
 # Scoring
 
 

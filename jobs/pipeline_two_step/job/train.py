@@ -68,6 +68,12 @@ def main(argv: list[str]) -> None:
             # In full: rounded up, a number would be better than itself the next time.
             tags = {**facts, **{key: str(value) for key, value in metrics.items()}}
             made = registry.register(name, run.info.run_id, ARTIFACT, tags)
+            # Nothing keeps another training from registering since the gate was asked: of two, the later has to pass it again.
+            before = registry.newest(name, gate.metric, before=made)
+            reason = registry.refusal(gate, metrics[gate.metric], before)
+            if reason is not None:
+                registry.withdraw(name, made)
+                made, reason = None, f"{reason}, which another training registered meanwhile"
         mlflow.set_tags({**facts, "gate": reason or "passed", **({"registered": f"{name}:{made}"} if made else {})})
     outcome = {
         "passed": reason is None,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from utils.config import Gate
 
@@ -21,21 +22,30 @@ class Registered:
     value: float | None
 
 
-def newest(name: str, metric: str) -> Registered | None:
-    """The newest version of the model ``name``; ``None`` when there is none."""
+def newest(name: str, metric: str, *, before: str | None = None) -> Registered | None:
+    """The newest version of the model ``name``, or the newest that is older than the version ``before``; ``None`` for none."""
     client = mlflow.MlflowClient()
-    try:
-        versions = client.get_registered_model(name).latest_versions
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
+    if before is not None:
+        versions = sorted(client.search_model_versions(f"name = '{name}'"), key=_age)
+        versions = versions[: [str(version.version) for version in versions].index(before)]
+    else:
+        try:
+            versions = client.get_registered_model(name).latest_versions
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
     if not versions:
         return None
-    found = max(versions, key=lambda version: version.creation_timestamp)
+    found = max(versions, key=_age)
     # The version's own answer: that of the model may leave out the tags.
     written = client.get_model_version(name, found.version).tags.get(metric)
     return Registered(str(found.version), float(written) if written else None)
+
+
+def _age(version: ModelVersion) -> tuple[int, str]:
+    number = str(version.version)
+    return version.creation_timestamp, number.zfill(20) if number.isdecimal() else number
 
 
 def refusal(gate: Gate, value: float, before: Registered | None) -> str | None:
@@ -51,3 +61,8 @@ def refusal(gate: Gate, value: float, before: Registered | None) -> str | None:
 def register(name: str, run: str, artifact: str, tags: Mapping[str, str]) -> str:
     """The new version of ``name``: the run's artifacts below ``artifact``."""
     return str(mlflow.register_model(f"runs:/{run}/{artifact}", name, tags=dict(tags)).version)
+
+
+def withdraw(name: str, version: str) -> None:
+    """Take a version back that was registered."""
+    mlflow.MlflowClient().delete_model_version(name, version)
