@@ -129,7 +129,7 @@ class Execution:
     async def _live(self) -> None:
         self._tell(Event.PICKED_UP)
         self._planting = asyncio.create_task(Tree.plant())
-        self._tracking = asyncio.create_task(self._track())
+        self._tracking = asyncio.create_task(jobruns.make(self._cloud, self._document))
         built = await self._environment()
         self._tell(Event.PREPARED)
         await self._take_nodes()
@@ -150,16 +150,6 @@ class Execution:
 
     async def _put_down(self, event: Event, facts: dict[str, Any]) -> None:
         await self._record(event, facts)
-
-    async def _track(self) -> None:
-        await self._cloud.tracking.create_run(
-            self.workspace,
-            self.name,
-            self.job["experimentName"],
-            name=self.job["displayName"],
-            tags={**jobruns.tags(self.job), **runs.lineage(self._document)},
-            user=self._document.author,
-        )
 
     async def _environment(self) -> builds.Built:
         document = assets.resolve(self._cloud, self.workspace, self.job["environmentId"], "environments")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from emulator.history import runs
 from emulator.http import Call
 from emulator.management import arm
 from emulator.management.ids import ResourceId
@@ -26,6 +27,22 @@ def tags(job: Mapping[str, Any]) -> dict[str, str]:
     """The run's tags that come from the job's stored properties."""
     note = {NOTE: job["description"]} if job.get("description") else {}
     return {**job.get("tags", {}), **note}
+
+
+async def make(cloud: Cloud, job: Document) -> None:
+    """Make the job's run, or find it made. What a client has changed of the job meanwhile reaches the run, too."""
+    workspace, told = ResourceId.parse(job.id).ancestor(1), job.body["properties"]
+    await cloud.tracking.create_run(
+        workspace,
+        job.name,
+        told["experimentName"],
+        name=told["displayName"],
+        tags={**tags(told), **runs.lineage(job)},
+        user=job.author,
+    )
+    now = cloud.store.get(job.id)
+    if now is not None:
+        await to_run(cloud, now, job)
 
 
 async def to_run(cloud: Cloud, job: Document, old: Document) -> None:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.data.transfer import NOT_FOUND
 from emulator.errors import AzureError
-from emulator.history import runs
 from emulator.jobs import failures, targets
 from emulator.jobs.failures import JobFailed
 from emulator.jobs.lifecycle import TERMINAL, Event, Status
@@ -337,15 +336,7 @@ class Orchestration:
 
     async def _track(self, document: Document, ends: str = "") -> None:
         """The job's run in MLflow; ended at once with a status, of a step that was reused."""
-        job = document.body["properties"]
-        await self._cloud.tracking.create_run(
-            self._workspace,
-            document.name,
-            job["experimentName"],
-            name=job["displayName"],
-            tags={**jobruns.tags(job), **runs.lineage(document)},
-            user=document.author,
-        )
+        await jobruns.make(self._cloud, document)
         if ends:
             await self._cloud.tracking.end_run(self._workspace, document.name, ends)
 

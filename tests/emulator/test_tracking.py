@@ -14,6 +14,8 @@ from azure.identity import EnvironmentCredential
 from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException, RestException
 
+from tests.emulator.machinelearning import until, workspace_id
+
 pytestmark = pytest.mark.filterwarnings("ignore:.*type hint is inferred as AnyType", "ignore::FutureWarning:mlflow")
 
 
@@ -232,3 +234,16 @@ def test_a_job_and_its_run_are_one(tracked, workspace):
     run = client.get_run(job.name)
     assert run.info.run_name == "by the SDK" and run.data.tags["b"] == "2" and "from the run" not in run.data.tags
     assert run.data.tags["mlflow.note.content"] == "second" and run.data.tags["mlflow.own"] == "x"
+
+
+def test_what_is_changed_before_a_run_is_made_reaches_it(tracked, workspace, arm):
+    workspace.environments.create_or_update(Environment(name="plain", version="1", image="python:3.11"))
+    job = f"{workspace_id(workspace)}/jobs/j-{uuid.uuid4().hex}"
+    told = {"jobType": "Command", "command": "true", "environmentId": "azureml:plain:1", "computeId": "local"}
+    assert arm.put(job, {"properties": {**told, "tags": {"a": "1", "b": "1"}}}).status_code == 201
+    changed = {"displayName": "renamed", "tags": {"a": "2"}}
+    assert arm.put(job, {"properties": {**told, **changed}}).status_code == 200
+    client, name = mlflow.MlflowClient(), job.rpartition("/")[2]
+    until(lambda: workspace.jobs.get(name).status == "Completed")
+    run = client.get_run(name)
+    assert run.info.run_name == "renamed" and run.data.tags["a"] == "2" and "b" not in run.data.tags
