@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
-from runner import component, inputs, names, scores, settings
+from runner import component, inputs, names, outputs, pipeline, release, scores, settings
 from runner.datastore import Datastore
 from runner.endpoint import Endpoint
 from runner.errors import JobFailed, Mistake
 from runner.graph import Graph
 from runner.inputs import Value
 from runner.paths import in_datastore
-from runner.rest import ML_SCOPE
 from runner.scores import Scores
 
 if TYPE_CHECKING:
@@ -55,7 +52,8 @@ def check(workspace: Workspace, given: Sequence[str], output: str | None, deploy
         )
     spec = component.spec(workspace, found.component)
     declared = spec.get("inputs") or {}
-    values = inputs.place(workspace, inputs.read(inputs.named(given, declared), declared))
+    asked = _with_commit(workspace, endpoint, found.release, inputs.named(given, declared), declared)
+    values = inputs.place(workspace, inputs.read(asked, declared))
     types = {name: str(one.get("type", "")) for name, one in (spec.get("outputs") or {}).items()}
     tables = sorted(
         (name for name in types if types[name].startswith("uri_")), key=lambda name: (name != "scores", name)
@@ -64,28 +62,29 @@ def check(workspace: Workspace, given: Sequence[str], output: str | None, deploy
     return Invocation(named, values, places, Graph.of(spec.get("jobs") or {}), tuple(tables))
 
 
+def _with_commit(
+    workspace: Workspace, endpoint: Endpoint, version: str | None, given: dict[str, Any], declared: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The inputs with the Git commit that was released, for a component that has the input and is not given it."""
+    if version is None or pipeline.COMMIT not in declared or pipeline.COMMIT in given:
+        return given
+    made = release.of(Datastore.open(workspace, workspace.settings[settings.DATASTORE]), endpoint.name, version)
+    commit = release.commit_of(made.commit, made.dirty) if made is not None else None
+    return {**given, pipeline.COMMIT: commit} if commit else given
+
+
 def head(workspace: Workspace, job: str, tables: Sequence[str]) -> tuple[str, Scores] | None:
     """The first rows of the job's scores and the name of their output; ``None`` when no output has a CSV. Only their beginning is
     fetched: scores may be larger than this machine's disk."""
     from azure.core.exceptions import HttpResponseError
 
-    told = (
-        workspace.rest.get(f"{workspace.service('history')}/runs/{quote(job, safe='')}", ML_SCOPE).get("outputs") or {}
-    )
     for name in tables:
-        asset = re.search(r"/data/([^/]+)/versions/([^/]+)$", str((told.get(name) or {}).get("assetId")))
-        place = (
-            inputs.IN_DATASTORE.fullmatch(str(workspace.client.data.get(asset[1], asset[2]).path)) if asset else None
-        )
-        if place is None:
-            continue
-        store = Datastore.open(workspace, place[1])
-        for entry in store.entries(place[2], deep=True):
-            if entry.path.endswith(".csv") or not entry.path.rpartition("/")[2].count("."):
+        output = outputs.find(workspace, job, name)
+        for file, path in output.files.items() if output else ():
+            if output and (file.endswith(".csv") or "." not in file.rpartition("/")[2]):
+                blob = output.store.container.download_blob(path, offset=0, length=BEGINNING)
                 try:
-                    return name, scores.beginning(
-                        store.container.download_blob(entry.path, offset=0, length=BEGINNING).readall()
-                    )
+                    return name, scores.beginning(blob.readall())
                 except (JobFailed, HttpResponseError):  # something else than a table
                     continue
     return None

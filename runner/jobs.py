@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runner import names, talk
 from runner.errors import Mistake
 from runner.following import ENDED, status_of
+from runner.outputs import assets, find
 from runner.polling import Poller
 from runner.progress import Progress
 from runner.report import outputs_of
@@ -103,15 +104,13 @@ def download(workspace: Workspace, name: str, folder: Path, output: str | None =
         )
     outputs = outputs_of(job)
     if output is not None:
-        workspace.client.jobs.download(
-            name, download_path=folder, output_name="default" if output == "artifacts" else output
-        )
+        _fetch(workspace, name, folder, "default" if output == "artifacts" else output)
         # A job does not tell all of its outputs: azure-ai-ml looks in the places where they are, too.
         if output not in outputs and not (folder / "named-outputs" / output).exists():
             raise Mistake(f"Job '{name}' has no output '{output}'. {names.near(output, outputs)}")
         return
     workspace.client.jobs.download(name, download_path=folder)
-    for one, where in outputs.items():
+    for one, where in {**dict.fromkeys(assets(workspace, name), ""), **outputs}.items():
         if one == "artifacts":
             continue
         if re.search(r"/paths/?$", where):
@@ -119,7 +118,17 @@ def download(workspace: Workspace, name: str, folder: Path, output: str | None =
                 f"note: output {one} is the root of its datastore and is not fetched unless asked for: --output {one}"
             )
             continue
-        workspace.client.jobs.download(name, download_path=folder, output_name=one)
+        _fetch(workspace, name, folder, one)
+
+
+def _fetch(workspace: Workspace, job: str, folder: Path, output: str) -> None:
+    """One output, as azure-ai-ml does it; a model, which it cannot fetch, file by file."""
+    found = find(workspace, job, output) if output != "default" else None
+    if found is None or found.kind != "models":
+        workspace.client.jobs.download(job, download_path=folder, output_name=output)
+        return
+    for file in found.files:
+        found.fetch(file, folder / "named-outputs" / output)
 
 
 def _value(given: Any) -> Any:

@@ -51,8 +51,8 @@ def with_commit(given: Mapping[str, Any], declared: Mapping[str, Any], folder: P
     """The inputs with the Git commit of ``folder``, for a pipeline that has the input ``git_commit`` and is not given it."""
     if COMMIT not in declared or COMMIT in given:
         return dict(given)
-    head, dirty = release.commit(folder)
-    return {**given, COMMIT: f"{head}-dirty" if dirty else head} if head else dict(given)
+    commit = release.commit_of(*release.commit(folder))
+    return {**given, COMMIT: commit} if commit else dict(given)
 
 
 def read_component(workspace: Workspace, file: Path, config: Read) -> Component:

@@ -16,7 +16,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner import component, inputs, jobs, models, pipeline, release, resources, scores, settings, smoke, steps, talk
+from runner import (
+    component,
+    inputs,
+    models,
+    outputs,
+    pipeline,
+    release,
+    resources,
+    scores,
+    settings,
+    smoke,
+    steps,
+    talk,
+)
 from runner.component import Component
 from runner.config import Read
 from runner.datastore import Datastore
@@ -196,12 +209,12 @@ def _try(
     with tempfile.TemporaryDirectory() as folder:
         fetch = _fetcher(workspace, job, Path(folder))
         if plan.rules.gate is not None:
-            gate = smoke.Gate.read(fetch(plan.rules.gate), plan.rules.gate)
+            gate = smoke.Gate.read(fetch(plan.rules.gate, "*", "gate"), plan.rules.gate)
             measured = dict(gate.metrics) or measured
             if not gate.passed:
                 raise JobFailed(f"The model did not pass its gate: {gate.reason or 'no reason is given'}.")
         wanted = plan.rules.scores
-        table = scores.read(scores.only(fetch(wanted.output), wanted.file, wanted.output))
+        table = scores.read(fetch(wanted.output, wanted.file, "scores.file"))
     broken = wanted.broken(table, sizes[0] if len(sizes) == 1 else None)
     if broken:
         raise JobFailed(
@@ -218,10 +231,13 @@ def _try(
     )
 
 
-def _fetcher(workspace: Workspace, job: str, folder: Path) -> Callable[[str], Path]:
-    def fetch(output: str) -> Path:
-        jobs.download(workspace, job, folder, output)
-        return folder / "named-outputs" / output
+def _fetcher(workspace: Workspace, job: str, folder: Path) -> Callable[[str, str, str], Path]:
+    def fetch(name: str, pattern: str, key: str) -> Path:
+        """The only file of an output that fits; the others stay where they are."""
+        output = outputs.find(workspace, job, name)
+        if output is None:
+            raise JobFailed(f"Job {job} has no output '{name}', which the rule file names.", next=f"correct its {key}")
+        return output.fetch(scores.only(output.files, pattern, name, key=key), folder / name)
 
     return fetch
 

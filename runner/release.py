@@ -161,6 +161,11 @@ def commit(folder: Path) -> tuple[str | None, bool]:
     return head, bool(head and git("status", "--porcelain", "--", "."))
 
 
+def commit_of(head: str | None, dirty: bool) -> str | None:
+    """How a commit is written down for a model or a job."""
+    return f"{head}-dirty" if head and dirty else head
+
+
 def _path(endpoint: str, version: str) -> str:
     return f"{FOLDER}/{endpoint}/{version}.json"
 

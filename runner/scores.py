@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from runner import talk
@@ -31,11 +32,12 @@ class Scores:
         return talk.table(self.columns, self.rows[:HEAD])
 
 
-def only(folder: Path, pattern: str, output: str, *, key: str = "scores.file") -> Path:
-    """The one file that fits, at any depth; raises ``JobFailed`` for none and for many: which is checked is not left to chance."""
-    found = sorted(path for path in folder.rglob(pattern) if path.is_file())
+def only(files: Iterable[str], pattern: str, output: str, *, key: str = "scores.file") -> str:
+    """The one of an output's files that fits, at any depth; raises ``JobFailed`` for none and for many: which is checked is not
+    left to chance."""
+    there = sorted(files)
+    found = [name for name in there if PurePosixPath(name).match(pattern)]
     if len(found) != 1:
-        there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         many = f"{len(found)} files" if found else "no file"
         raise JobFailed(
             f"Output '{output}' has {many} '{pattern}'. There are: {', '.join(there[:HEAD]) or 'none'}.",

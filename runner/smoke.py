@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from runner import scores, yaml_file
+from runner import yaml_file
 from runner.errors import JobFailed, Mistake
 from runner.scores import Scores
 
@@ -122,9 +122,8 @@ class Gate(BaseModel):
     registered: Mapping[str, str] | None = None
 
     @staticmethod
-    def read(folder: Path, output: str) -> Gate:
-        """From the only file of an output, JSON whatever it is called; raises ``JobFailed`` for what is none."""
-        file = scores.only(folder, "*", output, key="gate")
+    def read(file: Path, output: str) -> Gate:
+        """From the file of an output, JSON whatever it is called; raises ``JobFailed`` for what is none."""
         try:
             return Gate.model_validate_json(file.read_bytes())
         except ValidationError as error:

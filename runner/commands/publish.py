@@ -7,15 +7,14 @@ from pathlib import Path
 import click
 
 from runner import config, experiment, settings, talk
+from runner.errors import Mistake
 from runner.options import Command, with_configuration, with_settings
 from runner.paths import PIPELINE_TWO_STEP, JobFolder
 from runner.progress import Progress
 
 
 @click.command(cls=Command)
-@click.option(
-    "--component", "file", default="pipeline.yml", show_default=True, help="The component in the folder: score.yml"
-)
+@click.option("--component", "file", help="The component in the folder: score.yml; pipeline.yml without it.")
 @click.option("--job-folder", default=PIPELINE_TWO_STEP, show_default=True, help="The folder with the component.")
 @click.option(
     "--manifest",
@@ -31,7 +30,7 @@ from runner.progress import Progress
 @with_settings
 def command(
     given: settings.Given,
-    file: str,
+    file: str | None,
     job_folder: str,
     manifest_file: Path | None,
     config_path: Path | None,
@@ -43,6 +42,10 @@ def command(
 
     What failed its try does not serve, and what was interrupted goes on with the same command.
     """
+    if manifest_file is not None and file is not None:
+        raise Mistake(
+            f"A manifest names its component; '{file}' is given, too.", next="leave --component or --manifest out"
+        )
     found = settings.load(given, needs=(*experiment.NEEDS, settings.ENDPOINT))
     folder = JobFolder.find(job_folder)
     configuration = config.read(config_path or folder.config, overrides)
@@ -57,7 +60,7 @@ def command(
     with Progress() as progress:
         progress.at("checking", 0)
         plan = (
-            publishing.read(workspace, folder, configuration, file)
+            publishing.read(workspace, folder, configuration, file or "pipeline.yml")
             if manifest is None
             else publishing.promote(workspace, folder, configuration, manifest)
         )

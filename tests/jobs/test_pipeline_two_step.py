@@ -392,7 +392,7 @@ def test_the_smoke_tests_can_be_met_and_are_broken_by_bad_scores(done, work, ste
     whole, some = (smoke.read(FOLDER / "smoke" / f"{name}.yml") for name in ("pipeline", "score"))
     assert (FOLDER / "smoke" / whole.inputs["input_data"]).resolve() == IRIS.resolve()
     assert whole.inputs["register"] is False and whole.scores.broken(scores.read(work / "scores" / "scores.csv")) == []
-    assert smoke.Gate.read(work / "gate", whole.gate).passed
+    assert smoke.Gate.read(work / "gate" / "gate.json", whole.gate).passed
 
     sample = FOLDER / "smoke" / some.inputs["input_data"]
     options = ["--data", str(tmp_path / "data"), "--report", str(tmp_path / "report")]

@@ -69,7 +69,7 @@ def test_good_data_makes_a_version_that_scores_and_bad_data_is_told(ground: MLCl
     assert model.tags["git_commit"] == COMMIT
     assert model.tags["data_sha256"] == hashlib.sha256(IRIS.read_bytes()).hexdigest()
     table, gate = fetched(ground, good, tmp_path / "good", "scores", "gate")
-    said = smoke.Gate.read(gate, "gate")
+    said = smoke.Gate.read(gate / "gate.json", "gate")
     assert said.passed and said.registered == {"name": "iris-classifier", "version": "1"}
     assert float(model.tags["accuracy"]) == said.metrics["accuracy"] > 0.9
     rules = smoke.read(FOLDER / "smoke" / "pipeline.yml").scores

@@ -225,6 +225,8 @@ def test_a_manifest_that_is_none(aml: Aml, place: dict[str, str], pipeline: Path
     (tmp_path / "release.json").write_text('{"endpoint": "x"}')
     said = aml("publish", "--job-folder", pipeline, "--manifest", tmp_path / "release.json")
     assert said.code == 1 and "is not a release's manifest" in said.err and "component: Field required" in said.err
+    both = aml("publish", "--manifest", tmp_path / "release.json", "--component", "score.yml")
+    assert both.code == 1 and "A manifest names its component; 'score.yml' is given, too." in both.err
     assert "There is no manifest" in aml("publish", "--job-folder", pipeline, "--manifest", tmp_path / "none.json").err
 
 
