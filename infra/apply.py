@@ -102,7 +102,7 @@ def apply(
         outputs = engine.evaluate(project, stack)
         sent = {done.id: done.digest for done in engine.done}
         made = {id.lower() for id in sent}
-        left = [id for id in (*before.sent, *before.left) if id.lower() not in made]
+        left = [id for id in (*before.left, *before.sent) if id.lower() not in made]
         deleted = list(_delete(arm, left)) if prune else []
         names = {done.id: done.name for done in engine.done}
         memory = Memory(
@@ -152,10 +152,11 @@ def _digest(value: Any) -> str:
 
 
 def _delete(arm: Arm, ids: Sequence[str]) -> Iterator[str]:
-    """Children before their parents: an id that is longer lies deeper."""
-    for id in sorted(ids, key=len, reverse=True):
+    """The newest first: each is gone before what it was made from."""
+    for id in reversed(ids):
         try:
-            arm.delete(id, table.deletion(id))
+            if not table.of_id(id).singleton:
+                arm.delete(id, table.deletion(id))
         except (ArmError, AzureError) as error:
             raise explained(error, f"deleting {id}") from error
         yield id

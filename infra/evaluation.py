@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,7 @@ class _Nothing:
 
     def put(self, path: str, query: Mapping[str, str], body: Mapping[str, Any]) -> dict[str, Any]:
         self.sent.append(Request(path, path, query, body))
-        computed = {"principalId": "33333333-3333-3333-3333-333333333333"}
+        computed = {"principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, path))}
         properties = {**body.get("properties", {}), **computed}
         return {**body, "id": path, "name": path.rpartition("/")[2], "properties": properties}
 

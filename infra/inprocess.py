@@ -35,6 +35,7 @@ from infra.outcome import NOTHING, Done, explained
 
 T = TypeVar("T")
 
+SELDOM = ("network", "privatedns", "containerregistry", "consumption")  # what a stack on a laptop does without
 SIDE_BY_SIDE = 8  # resources that are sent at one time
 
 
@@ -43,10 +44,12 @@ def _program() -> None:
 
 
 def preload() -> None:
-    """Import what the program imports, for who has time now and not later: the SDK's modules load when they are looked at."""
+    """Import what the program of the local stack imports, for who has time now and not later: the SDK's modules load when they are
+    looked at, and the networks' alone take seconds."""
     for token in table.RESOURCES:
         _, module, name = token.split(":")
-        getattr(import_module(f"pulumi_azure_native.{module}"), name)
+        if module not in SELDOM:
+            getattr(import_module(f"pulumi_azure_native.{module}"), name)
 
 
 class Engine(mocks.Mocks):

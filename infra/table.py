@@ -296,12 +296,12 @@ def quoted(id: str) -> str:
 def names_in(token: str, id: str) -> dict[str, str]:
     """The arguments that stand in an id: what ``request`` makes its path of, back."""
     path = resource_type(token).path
-    pattern = re.sub(r"{(\w+)}", lambda match: f"(?P<{match[1]}>{'.+' if match[1] == 'scope' else '[^/]+'})", path)
+    pattern = re.sub(r"{(\w+)}", lambda match: f"(?P<{match[1]}>{'.+' if match[1] in SCOPES else '[^/]+'})", path)
     found = re.fullmatch(pattern, id, re.IGNORECASE)
     if found is None:
         raise TableError(f"'{id}' is not the id of a {token}: {path}")
     names = {name: value for name, value in found.groupdict().items() if name != "subscriptionId"}
-    return {**names, "scope": f"/{names['scope']}"} if "scope" in names else names
+    return {name: f"/{value}" if name in SCOPES else value for name, value in names.items()}
 
 
 def _fill(token: str, path: str, inputs: Mapping[str, Any], subscription: str) -> tuple[str, set[str]]:

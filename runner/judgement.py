@@ -25,14 +25,11 @@ class Judged:
 
 def judge(stack: str, config: Iterable[str] = ()) -> Judged:
     """``config`` are lines ``KEY=VALUE`` that count more than the stack's file; a key without a namespace is the project's."""
-    given = dict(_pair(line) for line in config)
     with stack_errors(stack):
         import policies
-        from infra import stackfile
         from infra.evaluation import evaluate
 
-        project, values = stackfile.read(stack)
-        values |= {key if ":" in key else f"{project}:{key}": value for key, value in given.items()}
+        project, values = configured(stack, config)
         resources = [
             policies.Resource(one.type, one.name, one.inputs, one.protect, one.uses)
             for one in evaluate(stack, values).declared
@@ -40,6 +37,15 @@ def judge(stack: str, config: Iterable[str] = ()) -> Judged:
         keys = values.get(f"{project}:datastoreAuth") == "accountKey"
         found = policies.judge(policies.Stack(stack, sorted(resources, key=lambda one: one.name), keys))
         return Judged(len(resources), len(policies.RULES), tuple(found))
+
+
+def configured(stack: str, config: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """The project, and the stack's values by full key with ``config`` put over them."""
+    from infra import stackfile
+
+    given = dict(_pair(line) for line in config)
+    project, values = stackfile.read(stack)
+    return project, {**values, **{key if ":" in key else f"{project}:{key}": value for key, value in given.items()}}
 
 
 @contextmanager

@@ -30,7 +30,8 @@ RULES = {
     "azure-native:keyvault:Vault": "vault",
     "azure-native:operationalinsights:Workspace": "logAnalytics",
     "azure-native:applicationinsights:Component": "applicationInsights",
-    "azure-native:managedidentity:UserAssignedIdentity": "identity",
+    "azure-native:managedidentity:UserAssignedIdentity": "clusterIdentity",
+    "azure-native:containerregistry:Registry": "registry",
     "azure-native:machinelearningservices:Workspace": "workspace",
 }
 # What changes by itself, whoever looks: a plan and a report of drift would be about nothing.
@@ -91,7 +92,8 @@ class Resources:
         failures = {name: "is not given, and is part of the resource's id" for name in names if not inputs.get(name)}
         for name in names:
             value = inputs.get(name)
-            if known(value) and isinstance(value, str) and name != "scope" and ("/" in value or value in (".", "..")):
+            whole = name in table.SCOPES
+            if known(value) and isinstance(value, str) and not whole and ("/" in value or value in (".", "..")):
                 failures[name] = f"'{value}' would be more than one part of the resource's id"
         rule = naming.RULES.get(RULES.get(token, ""))
         name = inputs.get(last)

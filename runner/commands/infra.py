@@ -8,6 +8,9 @@ from runner import talk
 from runner.options import Group
 
 stack_option = click.option("--stack", required=True, metavar="NAME", help="local, dev, prod …")
+config_option = click.option(
+    "-c", "--config", "config", multiple=True, metavar="KEY=VALUE", help="Instead of what the stack's file says."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -18,9 +21,7 @@ def command() -> None:
 
 @command.command()
 @stack_option
-@click.option(
-    "-c", "--config", "config", multiple=True, metavar="KEY=VALUE", help="Instead of what the stack's file says."
-)
+@config_option
 @json_option
 def check(stack: str, config: tuple[str, ...], as_json: bool) -> int:
     """Judge a stack by the rules of policies/, without an engine and without Azure.
@@ -41,3 +42,22 @@ def check(stack: str, config: tuple[str, ...], as_json: bool) -> int:
     said = f"{against} against them" if against else "nothing against them"
     talk.say(f"stack {stack}: {judged.resources} resources, {judged.rules} rules, {said}")
     return 1 if against else 0
+
+
+@command.command()
+@stack_option
+@config_option
+def export(stack: str, config: tuple[str, ...]) -> int:
+    """Print a stack as an ARM template, for scanners to read: without an engine and without Azure.
+
+    What only Azure knows, the object ids of identities and an account's key, is made up.
+    """
+    from runner import judgement
+
+    with judgement.stack_errors(stack):
+        from infra.export import template
+
+        found = template(stack, judgement.configured(stack, config)[1])
+    talk.show_json(found)
+    talk.say(f"stack {stack}: {len(found['resources'])} resources")
+    return 0

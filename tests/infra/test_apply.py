@@ -19,7 +19,7 @@ from infra.outcome import Done
 
 NOTHING: Mapping[str, str] = {}
 # What the local stack declares, and what of it Azure has made already, with an account.
-RESOURCES, COMPANIONS = 19, 1
+RESOURCES, COMPANIONS = 22, 1
 
 
 class Own:

@@ -16,11 +16,31 @@ def test_the_rules_find_what_a_change_of_the_configuration_breaks(aml: Aml) -> N
     assert shown.code == 1 and "allowSharedKeyAccess is True" in shown.out and "against them" in shown.err
 
 
+@pytest.mark.parametrize("stack", ["local", "dev", "prod"])
+def test_every_stack_is_within_the_rules(aml: Aml, stack: str) -> None:
+    assert aml("infra", "check", "--stack", stack).code == 0
+
+
+def test_a_stack_is_exported_as_a_template(aml: Aml) -> None:
+    said = aml("infra", "export", "--stack", "prod", "-c", 'runners=["44444444-4444-4444-4444-444444444444"]')
+    assert said.code == 0 and said.json["$schema"].endswith("deploymentTemplate.json#")
+    found = {(one["type"], one["name"], one.get("scope")): one for one in said.json["resources"]}
+    assert len(found) == len(said.json["resources"]) and all(one["apiVersion"] for one in found.values())
+    account = next(one for (type, *_), one in found.items() if type == "Microsoft.Storage/storageAccounts")
+    assert account["properties"]["publicNetworkAccess"] == "Disabled" and account["location"] == "westeurope"
+    container = f"{account['name']}/default/flatfilestorage"
+    assert ("Microsoft.Storage/storageAccounts/blobServices/containers", container, None) in found
+    scopes = {scope for type, _, scope in found if type == "Microsoft.Authorization/roleAssignments"}
+    assert f"Microsoft.Storage/storageAccounts/{account['name']}" in scopes
+    assert aml("infra", "export", "--stack", "prod").out == aml("infra", "export", "--stack", "prod").out
+    assert aml("infra", "export", "--stack", "none").code == 1
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         (("--stack", "prdo"), "There is no stack 'prdo'. Did you mean 'prod'?"),
-        (("--stack", "prod", "-c", "computes=1"), "aml:computes: there is no such key; there are compute,"),
+        (("--stack", "prod", "-c", "computes=1"), "aml:computes: there is no such key; meant is compute?"),
         (
             ("--stack", "prod", "-c", 'compute={"maxInstances": "x"}'),
             "aml:compute.maxInstances: 'x' must be a valid integer",
