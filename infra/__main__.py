@@ -198,14 +198,15 @@ for instance in settings.instances:
 
 # People and pipelines, money, logs, locks.
 
-for who, principals in (
-    (grants.RUNNER, settings.runners),
-    (grants.INVOKER, settings.invokers),
-    (grants.DATA, settings.data_contributors),
-):
-    for principal in principals:
-        scopes = {"workspace": workspace.id, "storage": storage.id}
-        Access(f"{who.replace(' ', '-')}-{principal}", AccessArgs(who, principal, scopes, frozenset(facts)))
+roles = {
+    grants.RUNNER: settings.runners,
+    grants.INVOKER: settings.invokers,
+    grants.DATA: settings.data_contributors,
+}
+for principal in sorted({*settings.runners, *settings.invokers, *settings.data_contributors}):
+    who = tuple(role for role, principals in roles.items() if principal in principals)
+    scopes = {"workspace": workspace.id, "storage": storage.id}
+    Access(f"access-{principal}", AccessArgs(who, principal, scopes, frozenset(facts)))
 if settings.budget is not None:
     Budget("budget", BudgetArgs(group_id, name("budget"), settings.budget))
 made: dict[str, pulumi.Input[str]] = {

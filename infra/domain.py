@@ -55,7 +55,7 @@ def _space(value: str) -> str:
 Words = Annotated[str, Field(min_length=1)]
 Region = Annotated[str, matches(r"[a-z0-9]+", "a region's short name, such as westeurope")]
 Suffix = Annotated[str, matches(naming.SUFFIX, "2 to 8 lower-case letters and digits")]
-ObjectId = Annotated[str, matches(GUID, "an object id")]
+ObjectId = Annotated[str, matches(GUID, "an object id"), AfterValidator(str.lower)]
 ComputeName = Annotated[str, matches(naming.COMPUTE, "3 to 24 letters, digits and hyphens, a letter first")]
 StoreName = Annotated[str, matches(r"[a-z0-9]{3,63}", "3 to 63 lower-case letters and digits")]
 Owner = Annotated[str, matches(r"[a-z][a-z0-9]{1,11}", "2 to 12 lower-case letters and digits, a letter first")]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
@@ -90,5 +90,7 @@ GRANTS = (
 )
 
 
-def of(who: str, facts: frozenset[str]) -> Iterator[Grant]:
-    return (grant for grant in GRANTS if grant.who == who and grant.when in (None, *facts))
+def of(who: Collection[str], facts: frozenset[str]) -> list[Grant]:
+    """Each role once, though one who is several may need it twice."""
+    found = [grant for grant in GRANTS if grant.who in who and grant.when in (None, *facts)]
+    return list({(grant.role, grant.on): grant for grant in reversed(found)}.values())[::-1]

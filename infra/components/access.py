@@ -14,10 +14,10 @@ from infra import grants
 
 @dataclass(frozen=True)
 class AccessArgs:
-    """``who`` is a key of ``grants.WHO``; ``scopes`` has the ids of what there is of ``grants.SCOPES``. ``principal_type`` spares
+    """``who`` are keys of ``grants.WHO``; ``scopes`` has the ids of what there is of ``grants.SCOPES``. ``principal_type`` spares
     Azure the look-up of a principal that was made a moment ago, and that not all of its directory knows yet."""
 
-    who: str
+    who: tuple[str, ...]
     principal_id: pulumi.Input[str]
     scopes: Mapping[str, pulumi.Input[str]]
     facts: frozenset[str]

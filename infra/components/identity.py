@@ -41,7 +41,7 @@ class Identity(pulumi.ComponentResource):
         Access(
             f"{name}-access",
             AccessArgs(
-                who=args.who,
+                who=(args.who,),
                 principal_id=identity.principal_id,
                 principal_type="ServicePrincipal",
                 scopes=args.scopes,

@@ -25,9 +25,9 @@ RESOURCES, COMPANIONS = 22, 1
 class Own:
     """A project of one test: all names have the project's in them, so tests do not meet on the emulator that they share."""
 
-    def __init__(self) -> None:
+    def __init__(self, stack: str = "local") -> None:
         self.project = f"t{uuid.uuid4().hex[:8]}"
-        self.values = stackfile.read("local")[1]
+        self.stack, self.values = stack, stackfile.read(stack)[1]
 
     def read(self, stack: str) -> tuple[str, dict[str, str]]:
         return self.project, {key.replace("aml:", f"{self.project}:"): value for key, value in self.values.items()}
@@ -35,7 +35,7 @@ class Own:
     def apply(self, config: Mapping[str, str] = NOTHING, **options: Any) -> Applied:
         """``config`` has the project's keys without its name."""
         full = {key if ":" in key else f"{self.project}:{key}": value for key, value in config.items()}
-        return apply("local", config=full, **options)
+        return apply(self.stack, config=full, **options)
 
 
 @pytest.fixture
@@ -179,3 +179,23 @@ def test_another_subscription_is_not_there(own: Own) -> None:
 )
 def test_differences(wanted: Any, found: Any, paths: list[str]) -> None:
     assert list(differences(wanted, found)) == paths
+
+
+def test_a_private_stack_is_applied_and_can_be_opened(azure: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that a stack can ask for, twice; then another cluster outside, and the network gone in the order of what needs what."""
+    stack = Own("prod")
+    monkeypatch.setattr(stackfile, "read", stack.read)
+    everything = {
+        "runners": '["44444444-4444-4444-4444-444444444444"]',
+        "instances": '[{"name": "anna"}]',
+        "budget": '{"monthly": 500, "contacts": ["a@example.com"]}',
+    }
+    first = stack.apply(everything)
+    assert changes(first)["updated"] == COMPANIONS
+    assert changes(stack.apply(everything)) == {"unchanged": len(first.resources)}
+
+    opened = {"network": "{}", "compute": '{"name": "other-cluster"}', "protect": "false"}
+    last = stack.apply(opened, before=first.memory, prune=True)
+    assert last.left == () and {"vnet", "pip", "pep"} <= {
+        id.rpartition("/")[2].partition("-")[0] for id in last.deleted
+    }
