@@ -23,10 +23,11 @@ IMPORTING = threading.Lock()  # the SDK's modules come when they are looked at, 
 
 @dataclass(frozen=True)
 class Difference:
-    """``path`` as Pulumi writes it; ``kind`` is ``ADD``, ``DELETE`` or ``UPDATE``."""
+    """``path`` as Pulumi writes it; ``kind`` is ``ADD``, ``DELETE`` or ``UPDATE``; ``old`` is what was there."""
 
     path: str
     kind: str
+    old: Any
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[Difference]:
@@ -40,9 +41,9 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[Difference]:
             yield from differences(before, now, f"{path}[{index}]")
     elif old is MISSING or new is MISSING:
         if not (old is MISSING or old is None) or not (new is MISSING or new is None):
-            yield Difference(path, "ADD" if old is MISSING else "DELETE")
+            yield Difference(path, "ADD" if old is MISSING else "DELETE", old)
     elif old != new and not (path == "location" and _region(old) == _region(new)):
-        yield Difference(path, "UPDATE")
+        yield Difference(path, "UPDATE", old)
 
 
 def known(value: Any) -> bool:

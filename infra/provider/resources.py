@@ -43,6 +43,10 @@ UNSTEADY = frozenset(
 )
 
 
+# What Azure takes where a program says nothing: to say it no more is no change.
+UNSAID = (False, "", "Default", "None")
+
+
 class Halfway(Exception):
     """The resource is there, but Azure did not bring it to its end: ``cause``."""
 
@@ -108,7 +112,11 @@ class Resources:
 
     def diff(self, token: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Plan:
         changes = tuple(differences(olds, news))
-        makes_another = tuple(change.path for change in changes if replaces(token, change.path))
+        makes_another = tuple(
+            change.path
+            for change in changes
+            if replaces(token, change.path) and not (change.kind == "DELETE" and change.old in UNSAID)
+        )
         names = re.findall(r"{(\w+)}", table.resource_type(token).path)
         same_name = all(olds.get(name) == news.get(name) or not known(news.get(name)) for name in names)
         return Plan(changes, makes_another, bool(makes_another) and same_name)
@@ -122,10 +130,17 @@ class Resources:
                 f"{wanted.id} exists, and is not in this stack's state",
                 f"delete it, or take it into the stack: pulumi import {token} NAME '{wanted.id}'",
             )
-        return wanted.id, self._put(token, wanted, inputs)
+        try:
+            return wanted.id, self._put(token, wanted)
+        except ArmError as error:
+            found = self._arm.get(wanted.path, {"api-version": kind.api_version})
+            if found is None:
+                raise
+            raise Halfway(wanted.id, inputs, _outputs(token, found), error) from error
 
-    def update(self, token: str, id: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        return self._put(token, table.request(token, inputs, subscription=self.functions.subscription), inputs)
+    def update(self, token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """One that is refused is refused whole: the stack's state stays as it was, and the next update asks again."""
+        return self._put(token, table.request(token, inputs, subscription=self.functions.subscription))
 
     def read(
         self, token: str, id: str, inputs: Mapping[str, Any], before: Mapping[str, Any]
@@ -146,17 +161,10 @@ class Resources:
         if not table.resource_type(token).singleton:
             self._arm.delete(table.quoted(id), table.deletion(id))
 
-    def _put(self, token: str, wanted: table.Request, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        version = {"api-version": wanted.query["api-version"]}
-        try:
-            self._arm.put(wanted.path, wanted.query, wanted.body)
-        except ArmError as error:
-            found = self._arm.get(wanted.path, version)
-            if found is not None:
-                raise Halfway(wanted.id, inputs, _outputs(token, found), error) from error
-            raise
-        # As a later refresh will read it: what a PUT answers is not always that.
-        return _outputs(token, self._arm.get(wanted.path, version) or {})
+    def _put(self, token: str, wanted: table.Request) -> dict[str, Any]:
+        """Sent, and read as a later refresh will read it: what a PUT answers is not always that."""
+        self._arm.put(wanted.path, wanted.query, wanted.body)
+        return _outputs(token, self._arm.get(wanted.path, {"api-version": wanted.query["api-version"]}) or {})
 
     def _default_location(self, inputs: Mapping[str, Any]) -> str | None:
         group = inputs.get("resourceGroupName")

@@ -136,7 +136,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         news = _plain(request.news)
         if request.preview:
             return provider_pb2.UpdateResponse(properties=_struct(foreseen(_plain(request.olds), news)))
-        return provider_pb2.UpdateResponse(properties=_struct(self._configured.update(request.type, request.id, news)))
+        return provider_pb2.UpdateResponse(properties=_struct(self._configured.update(request.type, news)))
 
     @_told
     def Delete(self, request: Any, context: Any) -> Any:
