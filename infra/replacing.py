@@ -66,6 +66,8 @@ REPLACING: Mapping[str, tuple[str, ...]] = {
             )
         ),
     ),
+    "azure-native:network:PublicIPAddress": ("publicIPAddressVersion", "publicIPPrefix", "sku", "zones"),
+    "azure-native:network:NatGateway": ("sku", "zones"),
     # https://github.com/pulumi/pulumi-azure-native/issues/3883
     "azure-native:network:PrivateEndpoint": ("subnet",),
     "azure-native:privatedns:VirtualNetworkLink": ("virtualNetwork",),

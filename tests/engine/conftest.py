@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,10 +80,11 @@ class Project:
             if step["op"] not in ("same", "create-replacement", "delete-replaced", "read", "refresh")
         }
 
-    def state(self) -> dict[str, dict[str, Any]]:
-        """The state file's resources by name."""
-        said = json.loads(self.pulumi("stack", "export").rpartition("\n\n")[0])
-        return {item["urn"].rpartition("::")[2]: item for item in said["deployment"].get("resources", [])}
+    def state(self, *, whole: bool = False) -> dict[str, dict[str, Any]]:
+        """The state's resources, by name; ``whole``: by URN, since a name is its type's alone, and with the secrets in plain."""
+        said = self.pulumi("stack", "export", *(["--show-secrets"] if whole else []))
+        resources = json.loads(said[: said.rindex("}") + 1])["deployment"].get("resources", [])
+        return {item["urn"] if whole else item["urn"].rpartition("::")[2]: item for item in resources}
 
 
 def _environment(program: engine.Program, backend: Path) -> dict[str, str]:

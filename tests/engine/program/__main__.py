@@ -1,6 +1,7 @@
 """A program that declares what ``resources.yaml`` beside it says, without the SDK, which takes a second to import.
 
-``{name: {type, properties, after}}``; ``after`` is a resource to wait for; a property ``${name.id}`` or ``${name.name}`` is that of a resource above it.
+``{name: {type, properties, after}}``; ``after`` is a resource to wait for; a property ``${name.id}`` or ``${name.name}`` is that of
+a resource above it.
 """
 
 import re
