@@ -140,7 +140,7 @@ def rules() -> str:
     ]
     for rule in RULES:
         kinds = ", ".join(f"`{kind}`" for kind in rule.kinds) or "everything"
-        where = "production" if rule.production else "every stack"
+        where = "production" if rule.production else "every stack" if rule.laptop else "every stack but `local`"
         lines.append(f"| `{rule.name}` | {kinds} | {where} | {rule.reason} ([more]({rule.link})) |")
     return "\n".join(lines) + "\n"
 

@@ -91,7 +91,7 @@ REFUSALS = (
         "pulumi stack init {stack}, or PULUMI_BACKEND_URL, if it is kept elsewhere",
     ),
     (
-        r"pulumi-language-python",
+        r"no language plugin 'pulumi-language-python'|failed to load language plugin",
         "The engine found no 'pulumi-language-python', which runs the program; Pulumi's own distribution has it.",
         "install Pulumi: {install}",
     ),

@@ -5,6 +5,7 @@ StackError
   TableError         a resource or function that infra/table.py does not have, or an argument that its path needs
   NotTheEmulator     Azure's hosts are not answered by the emulator from here
   EngineError        the Pulumi engine, or something that it needs, is missing, too old or not told
+  PlanError          a plan that is none, that would lose something, or that is not what was reviewed any more
   ApplyError         a resource was refused; what was sent before stays, and the next apply goes on from there
 """
 
@@ -31,6 +32,10 @@ class NotTheEmulator(StackError):
 
 class EngineError(StackError):
     pass
+
+
+class PlanError(StackError):
+    """Raised before anything is changed."""
 
 
 class ApplyError(StackError):

@@ -57,6 +57,7 @@ def tags(resource: Resource, stack: Stack) -> Iterator[Fault]:
     reason="Who read or changed what is known afterwards only if it was being written down.",
     link="https://learn.microsoft.com/azure/azure-monitor/platform/diagnostic-settings",
     whole=True,
+    laptop=False,  # nobody looks after it
 )
 def watched(resource: Resource, stack: Stack) -> Iterator[Fault]:
     settings = [one for one in stack.resources if one.kind == DIAGNOSTICS]

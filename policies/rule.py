@@ -46,6 +46,10 @@ class Stack:
     def production(self) -> bool:
         return re.match(r"prod(uction)?([-_.]|$)", self.name.rpartition("/")[2], re.IGNORECASE) is not None
 
+    @property
+    def laptop(self) -> bool:
+        return self.name.rpartition("/")[2] == "local"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -78,7 +82,7 @@ Look = Callable[[Resource, Stack], Iterator[Fault]]
 @dataclass(frozen=True)
 class Rule:
     """``kinds`` are the resources that it looks at, all where there are none. ``whole``: it needs to see the whole stack.
-    ``production``: it holds there alone."""
+    ``production``: it holds there alone. ``laptop``: it holds there too."""
 
     name: str
     reason: str
@@ -87,11 +91,12 @@ class Rule:
     kinds: tuple[str, ...] = ()
     whole: bool = False
     production: bool = False
+    laptop: bool = True
 
     def violations(self, resource: Resource, stack: Stack) -> Iterator[Violation]:
         if not resource.kind or (self.kinds and resource.kind not in self.kinds):
             return
-        if self.production and not stack.production:
+        if (self.production and not stack.production) or (stack.laptop and not self.laptop):
             return
         for fault in self.look(resource, stack):
             yield Violation(
@@ -107,10 +112,16 @@ class Rule:
 
 
 def rule(
-    name: str, *kinds: str, reason: str, link: str, whole: bool = False, production: bool = False
+    name: str,
+    *kinds: str,
+    reason: str,
+    link: str,
+    whole: bool = False,
+    production: bool = False,
+    laptop: bool = True,
 ) -> Callable[[Look], Rule]:
     """Make a rule of the function below."""
-    return lambda look: Rule(name, reason, link, look, kinds, whole, production)
+    return lambda look: Rule(name, reason, link, look, kinds, whole, production, laptop)
 
 
 def must_be(path: str, *allowed: Any, fix: str, absent: bool = False) -> Look:

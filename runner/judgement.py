@@ -49,18 +49,18 @@ def configured(stack: str, config: Iterable[str]) -> tuple[str, dict[str, str]]:
 
 
 @contextmanager
-def stack_errors(stack: str) -> Iterator[None]:
-    """What ``infra`` raises, as the runner says it."""
-    from infra.errors import ConfigError, StackError
+def stack_errors(stack: str | None) -> Iterator[None]:
+    """What ``infra`` raises, as the runner says it; a ``stack`` that is named must be one of the project's."""
+    from infra.errors import ConfigError, PlanError, StackError
 
-    if stack not in stacks.known():
+    if stack is not None and stack.rpartition("/")[2] not in stacks.known():
         raise Mistake(
             f"There is no stack '{stack}'. {names.near(stack, stacks.known())}",
             next="pulumi stack init makes one, stacks/ configures it",
         )
     try:
         yield
-    except ConfigError as error:
+    except (ConfigError, PlanError) as error:
         raise Mistake(str(error), next=error.next) from None
     except StackError as error:
         raise CloudError(str(error), next=error.next) from error

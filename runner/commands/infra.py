@@ -1,11 +1,20 @@
-"""``aml infra``: the stacks, looked at before they are applied. Parse, call, print."""
+"""``aml infra``: the stacks, looked at before they are applied, and applied as they were looked at. Parse, call, print."""
 
 from __future__ import annotations
 
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from runner import talk
+from runner import project, talk
 from runner.options import Group
+
+if TYPE_CHECKING:
+    from infra.changes import Change
 
 stack_option = click.option("--stack", required=True, metavar="NAME", help="local, dev, prod …")
 config_option = click.option(
@@ -16,7 +25,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group(cls=Group)
 def command() -> None:
-    """The stacks' infrastructure, looked at before it is applied."""
+    """The stacks' infrastructure: judged, planned, applied as planned, and watched for drift."""
 
 
 @command.command()
@@ -61,3 +70,79 @@ def export(stack: str, config: tuple[str, ...]) -> int:
     talk.show_json(found)
     talk.say(f"stack {stack}: {len(found['resources'])} resources")
     return 0
+
+
+@command.command()
+@stack_option
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan, for aml infra apply.")
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@click.option(
+    "--allow-replace", "allowed", multiple=True, metavar="NAME", help="Let this resource be replaced or deleted."
+)
+def plan(stack: str, out: Path | None, markdown: bool, allowed: tuple[str, ...]) -> None:
+    """Show what the Pulumi engine would do, and write it down. Changes nothing.
+
+    Refused (exit code 1) where a workspace, storage account, vault, cluster or resource group would be replaced or deleted
+    that no --allow-replace names, by the program's name for it or Azure's.
+    """
+    from runner import planned, planning
+
+    made = planning.plan(stack, allowed)
+    if out is not None and not planning.refused(made):
+        made.write(out)
+    if markdown:
+        talk.show(planned.markdown(made))
+    else:
+        _show(made.changes)
+        if made.drift:
+            talk.show("\nchanged by hand since the last update:")
+            _show(made.drift)
+    talk.say(f"stack {stack}: {planned.counted(made.counts)}")
+    planning.gate(made)
+    if out is not None:
+        talk.say(f"next: aml infra apply --plan {project.shown(out)}")
+
+
+@command.command()
+@click.option(
+    "--plan", "file", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A plan's file."
+)
+def apply(file: Path) -> None:
+    """Carry out exactly the plan that was reviewed.
+
+    Refused (exit code 1) where the code, the stack's state or Azure itself is not what it was when the plan was made.
+    """
+    from runner import planning
+
+    talk.say(f"stack {planning.apply(file)}: applied as planned")
+
+
+@command.command()
+@stack_option
+@json_option
+def drift(stack: str, as_json: bool) -> int:
+    """Show what in Azure is otherwise than it was applied, property by property. Changes nothing.
+
+    Silent, with exit code 0, when nothing is; exit code 1 otherwise. What azure-native is known to read back wrongly is left
+    out.
+    """
+    from dataclasses import asdict
+
+    from runner import planning
+
+    found = planning.drift(stack)
+    if as_json:
+        talk.show_json([asdict(change) for change in found])
+    elif found:
+        _show(found)
+    return 1 if found else 0
+
+
+def _show(changes: Iterable[Change]) -> None:
+    from runner import planned
+
+    changes = tuple(changes)
+    live = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if live else None
+    for line in planned.table(changes, width=width, colours=live) if changes else ["nothing changes"]:
+        talk.show(line)

@@ -228,6 +228,7 @@ def test_rules_of_the_whole_stack_see_who_refers_to_whom() -> None:
     )
     assert found("diagnostic-settings", account, of_it) == []
     assert found("diagnostic-settings", account, of_another) == ["diagnosticSettings"]
+    assert found("diagnostic-settings", account, stack="local") == []
 
     kept = {"deleteRetentionPolicy": {"enabled": True, "days": 7}}
     service = Resource("azure-native:storage:BlobServiceProperties", "s", kept, uses={"accountName": ["it"]})

@@ -5,6 +5,13 @@ import pytest
 from tests.runner.conftest import Aml
 
 
+@pytest.mark.parametrize("stack", ["local", "dev", "prod"])
+def test_our_own_stacks_meet_the_rules(aml: Aml, stack: str) -> None:
+    said = aml("infra", "check", "--stack", stack)
+    assert (said.code, said.out) == (0, ""), said.out
+    assert "nothing against them" in said.err
+
+
 def test_the_rules_find_what_a_change_of_the_configuration_breaks(aml: Aml) -> None:
     said = aml("infra", "check", "--stack", "dev", "-c", 'compute={"minInstances": 1}', "--json")
     (found,) = [one for one in said.json if one["rule"] == "cluster-scales-to-zero"]
