@@ -98,19 +98,19 @@ def check_role(cloud: Cloud, place: Place, principal: Principal, what: str, *, w
 @contextmanager
 def opened(cloud: Cloud, place: Place) -> Iterator[ContainerClient]:
     """The emulator's own client; for a place with a signature one that has nothing else, and comes in as any client does."""
-    if place.signature:
-        client = ContainerClient(
-            cloud.blobs.url(place.account, place.container).rpartition("/")[0],
-            place.container,
-            credential=place.signature,
-            proxies={"https": cloud.endpoint},
-            connection_verify=str(cloud.home.bundle),
-            retry_total=0,
-        )
-    else:
+    if not place.signature:
         try:
-            client = cloud.blobs.container(place.account, place.container)
+            shared = cloud.blobs.container(place.account, place.container)
         except AzureError as error:
             raise DataFailed(NOT_FOUND, error.message) from None
-    with client:
+        yield shared
+        return
+    with ContainerClient(
+        cloud.blobs.url(place.account, place.container).rpartition("/")[0],
+        place.container,
+        credential=place.signature,
+        proxies={"https": cloud.endpoint},
+        connection_verify=str(cloud.home.bundle),
+        retry_total=0,
+    ) as client:
         yield client

@@ -15,8 +15,12 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
 
 from emulator.errors import AzureError, bad_request
 from emulator.home import write_private
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
 DELEGATION = "2024-11-04"  # the version of the keys that our links are signed with
 KEYS = ("key1", "key2")
+CONNECTIONS = 64  # to Azurite that are kept
 Accounts = dict[str, tuple[str, str]]  # name -> its two keys, base64
 
 
@@ -53,6 +58,7 @@ class Blobs:
 
         self.gate = Gate(self.azurite, cloud.identity, self._accounts.keys, self.policy, allowed, secret)
         self._store, self._identity = cloud.store, cloud.identity
+        self._clients: dict[tuple[str, ...], ContainerClient] = {}
 
     async def start(self) -> None:
         """Raises ``ToolError`` where Azurite or Node is missing."""
@@ -61,6 +67,7 @@ class Blobs:
 
     async def stop(self) -> None:
         self.gate.close()
+        self._session.close()
         await self.azurite.stop()
 
     # Accounts
@@ -138,14 +145,27 @@ class Blobs:
         return await self.gate.containers(account)
 
     def container(self, account: str, container: str) -> ContainerClient:
-        """A client of the emulator's own, straight to Azurite, for threads. Good for as long as this emulator runs."""
+        """A client of the emulator's own, straight to Azurite, for threads. It is shared, so nobody closes it."""
+        address = f"http://127.0.0.1:{self.azurite.port}/{account}", container, self.key(account)
+        if address not in self._clients:
+            self._clients[address] = self._client(*address)
+        return self._clients[address]
+
+    def _client(self, url: str, container: str, key: str) -> ContainerClient:
+        from azure.core.pipeline.transport import RequestsTransport
         from azure.storage.blob import ContainerClient
 
-        return ContainerClient(
-            f"http://127.0.0.1:{self.azurite.port}/{account}",
-            container,
-            credential={"account_name": account, "account_key": self.key(account)},
-        )
+        credential = {"account_name": url.rpartition("/")[2], "account_key": key}
+        transport = RequestsTransport(session=self._session, session_owner=False)
+        return ContainerClient(url, container, credential=credential, transport=transport)
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        """The connections of all clients."""
+        session = requests.Session()
+        session.trust_env = False  # it need not look for a proxy each time
+        session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+        return session
 
     def url(self, account: str, container: str, path: str = "") -> str:
         address = f"https://{account}{SUFFIX}/{container}"
