@@ -101,6 +101,11 @@ REFUSALS = (
         "pulumi plugin install resource azure-native; against the emulator: put infra/provider/bin on PATH",
     ),
     (
+        r"ConfigError: (?P<what>[^\n]+)",
+        "{what}",
+        "set it right in stacks/Pulumi.{stack}.yaml; docs/stacks.md has every key",
+    ),
+    (
         r"the stack is currently locked by",
         "Another update of stack '{stack}' is at work, or was killed.",
         "wait for it; when there is none: pulumi cancel --stack {stack}",

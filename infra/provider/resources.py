@@ -16,7 +16,7 @@ from pulumi.runtime.rpc import UNKNOWN
 from infra import naming, table
 from infra.arm import ENDPOINT, Arm, ArmError
 from infra.emulated import emulator_behind
-from infra.errors import ApplyError
+from infra.errors import ApplyError, NotTheEmulator
 from infra.functions import Functions
 from infra.provider.properties import Difference, Shape, carried, differences, known
 from infra.replacing import replaces
@@ -77,7 +77,13 @@ class Resources:
     @staticmethod
     def against_the_emulator(subscription: str | None, location: str | None) -> Resources:
         """Raises ``NotTheEmulator``, before anything is sent, where somebody else would answer for Azure."""
-        emulator_behind(ENDPOINT)
+        try:
+            emulator_behind(ENDPOINT)
+        except NotTheEmulator as error:
+            raise NotTheEmulator(
+                f"This azure-native is for the emulator alone. {error}",
+                f"for Azure, take infra/provider/bin off PATH, and the vendor's is found; for the emulator: {error.next}",
+            ) from None
         return Resources(Arm(EnvironmentCredential()), subscription, location)
 
     def check(
@@ -93,7 +99,7 @@ class Resources:
         if "location" in kind.top and not inputs.get("location"):
             location = olds.get("location") or self._default_location(inputs)
             inputs |= {"location": location} if location else {}
-        failures = {name: "is not given, and is part of the resource's id" for name in names if not inputs.get(name)}
+        failures = {name: "not given, and part of the resource's id" for name in names if not inputs.get(name)}
         for name in names:
             value = inputs.get(name)
             whole = name in table.SCOPES
@@ -104,10 +110,10 @@ class Resources:
         if rule is not None and isinstance(name, str) and known(name) and not re.fullmatch(rule.pattern, name):
             failures.setdefault(last, f"'{name}' is no name for {kind.type}: it must match {rule.pattern}")
         if "location" in kind.top and not inputs.get("location"):
-            failures["location"] = "is not given: set it, or azure-native:location in the stack's file"
+            failures["location"] = "not given: set it, or azure-native:location in the stack's file"
         for tag, value in (inputs.get("tags") or {}).items():
             if value == "":
-                failures[f"tags.{tag}"] = "is empty, which Azure ML's endpoints refuse"
+                failures[f"tags.{tag}"] = "empty, which Azure ML's endpoints refuse"
         return inputs, failures
 
     def diff(self, token: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Plan:

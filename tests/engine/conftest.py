@@ -87,14 +87,25 @@ class Project:
         return {item["urn"] if whole else item["urn"].rpartition("::")[2]: item for item in resources}
 
 
-def _environment(program: engine.Program, backend: Path) -> dict[str, str]:
-    """As a person sets it for the emulator; a language host is the vendor's, where that is there."""
-    path = [str(engine.PROVIDER), str(CHECKOUT / ".venv" / "bin"), str(program.path.parent), os.environ["PATH"]]
+@pytest.fixture
+def language_host(program: engine.Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PATH, as the vendor's is on a machine with the vendor's engine."""
+    monkeypatch.setenv("PATH", os.pathsep.join(_path(program)))
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+
+
+def _path(program: engine.Program) -> list[str]:
+    path = [str(CHECKOUT / ".venv" / "bin"), str(program.path.parent), os.environ["PATH"]]
     if not shutil.which("pulumi-language-python", path=os.pathsep.join(path)):
         path.insert(0, str(HERE / "bin"))
+    return path
+
+
+def _environment(program: engine.Program, backend: Path) -> dict[str, str]:
+    """As a person sets it for the emulator; a language host is the vendor's, where that is there."""
     return {
         **os.environ,
-        "PATH": os.pathsep.join(path),
+        "PATH": os.pathsep.join([str(engine.PROVIDER), *_path(program)]),
         "PULUMI_BACKEND_URL": f"file://{backend}",
         "PULUMI_CONFIG_PASSPHRASE": "of this test",
         "PULUMI_HOME": str(backend / "home"),
