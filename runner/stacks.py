@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from runner import names, project
+from runner import project
 from runner.errors import CloudError, Mistake
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){0,2}")  # Pulumi's: [[organisation/]project/]stack
-PULUMI_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -71,31 +68,18 @@ def _from_file(name: str, file: Path) -> Stack:
 
 
 def _from_pulumi(name: str) -> Stack:
-    pulumi = shutil.which("pulumi")
-    if name.rsplit("/", 1)[-1] not in known() and (pulumi is None or "/" not in name):
-        raise Mistake(f"There is no stack '{name}'. {names.near(name, known())}", next="pulumi stack ls")
-    if pulumi is None:
-        raise CloudError(
-            f"The outputs of stack '{name}' are asked of Pulumi, and there is no 'pulumi' on PATH.",
-            next="install it (https://www.pulumi.com/docs/install/), or write the settings into a .env",
-        )
-    top = project.find("Pulumi.yaml")
-    command = [pulumi, "stack", "output", "--json", "--stack", name, "--show-secrets=false", "--non-interactive"]
+    from infra import engine
+    from runner.judgement import stack_errors
+
+    with stack_errors(name):
+        said = engine.open(name, project.state_folder()).run("stack", "output", "--json", "--show-secrets=false").stdout
     try:
-        ended = subprocess.run(
-            command, cwd=top.parent if top else None, capture_output=True, text=True, timeout=PULUMI_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        raise CloudError(f"Pulumi did not tell the outputs of stack '{name}' within {PULUMI_SECONDS} s.") from None
-    if ended.returncode != 0:
-        said = [line for line in ended.stderr.splitlines() if line.strip()]
-        if "no stack named" in ended.stderr:
-            raise Mistake(f"Pulumi has no stack '{name}'.", details=said, next=f"pulumi up --stack {name}")
-        raise CloudError(f"Pulumi could not tell the outputs of stack '{name}'.", details=said, next="pulumi stack ls")
-    try:
-        return Stack(name, _texts(json.loads(ended.stdout)))
+        outputs = _texts(json.loads(said))
     except (ValueError, AttributeError) as error:
         raise CloudError(f"Pulumi's outputs of stack '{name}' are not JSON: {error}.") from None
+    if not outputs:
+        raise Mistake(f"The stack '{name}' has no outputs: it was never applied.", next=f"pulumi up --stack {name}")
+    return Stack(name, outputs)
 
 
 def _texts(values: Mapping[str, object]) -> dict[str, str]:
