@@ -69,6 +69,10 @@ async def _check_account(call: Call, id: ResourceId, body: dict[str, Any], old: 
         *FIXED,
     ):
         bodies.get(body, f"properties.{name}", bool)
+    for path in ("networkAcls", "encryption", "encryption.services"):
+        bodies.get(body, f"properties.{path}", dict)
+    for service in bodies.get(body, "properties.encryption.services", dict) or {}:
+        bodies.get(body, f"properties.encryption.services.{service}", dict)
     if old is None:
         _check_name_free(call, id)
     else:
@@ -140,8 +144,10 @@ async def _account_deleting(call: Call, document: Document) -> None:
 def _render_account(cloud: Cloud, document: Document) -> dict[str, Any]:
     name, properties = document.name, document.body["properties"]
     created = arm.timestamp(document.created)
+    encryption = properties.get("encryption") or {}
     services = {
-        service: {"enabled": True, "keyType": "Account", "lastEnabledTime": created} for service in ("file", "blob")
+        service: {"keyType": "Account", **(told or {}), "enabled": True, "lastEnabledTime": created}
+        for service, told in {"file": {}, "blob": {}, **(encryption.get("services") or {})}.items()
     }
     return {
         "properties": {
@@ -158,8 +164,8 @@ def _render_account(cloud: Cloud, document: Document) -> dict[str, Any]:
             },
             "encryption": {
                 "keySource": "Microsoft.Storage",
+                **encryption,
                 "services": services,
-                **(properties.get("encryption") or {}),
             },
             "networkAcls": {
                 "bypass": "AzureServices",

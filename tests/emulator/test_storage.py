@@ -32,6 +32,10 @@ def test_an_account_as_azure_shows_it(arm: Any, account: str) -> None:
     assert shown["properties"]["provisioningState"] == "Succeeded"
     assert shown["systemData"]["createdByType"] == "Application"
 
+    sent = {"keySource": "Microsoft.Storage", "services": {"blob": {"enabled": True, "keyType": "Account"}}}
+    assert arm.call("PATCH", account, {"properties": {"encryption": sent}}).status_code == 200
+    assert arm.get(account).json()["properties"]["encryption"] == shown["properties"]["encryption"]
+
 
 def test_a_container_made_there_is_real(arm: Any, account: str) -> None:
     id = f"{account}/blobServices/default/containers/flatfilestorage"
@@ -92,6 +96,8 @@ def test_a_name_is_taken_in_all_of_azure(arm: Any, group: str, account: str) -> 
         {"kind": None},
         {"kind": "Disk"},
         {"properties": {"isHnsEnabled": "yes"}},
+        {"properties": {"encryption": {"services": "all"}}},
+        {"properties": {"networkAcls": "none"}},
     ],
 )
 def test_a_body_that_is_not_an_accounts(arm: Any, group: str, change: dict[str, Any]) -> None:
