@@ -137,9 +137,10 @@ class Execution:
         placed = self._tell(Event.PLACED, {"started": time.time()})
         processes = await self._prepare(built)
         # That it has nodes is on disk before anything runs: after a crash it must not be taken for one that waits.
-        # Shielded: a cancel ends this wait, and then still needs the warden to be there and the run to be told of its end.
-        await asyncio.gather(*(asyncio.shield(one) for one in (self._planting, self._tracking, placed)))
+        # Shielded: a cancel ends these waits, and then still needs the warden to be there and the run to be told of its end.
+        await asyncio.gather(asyncio.shield(self._planting), asyncio.shield(placed))
         await self._execute(processes)
+        await asyncio.shield(self._tracking)
         self._tell(Event.EXITED)
 
     def _tell(self, event: Event, facts: dict[str, Any] | None = None) -> asyncio.Task[None]:

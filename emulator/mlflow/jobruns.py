@@ -53,7 +53,10 @@ async def to_run(cloud: Cloud, job: Document, old: Document) -> None:
     gone = before.keys() - now.keys()
     name = job.body["properties"]["displayName"]
     renamed = name != old.body["properties"]["displayName"]
-    if not (changed or gone or renamed) or not await cloud.tracking.has_run(workspace, job.name):
+    if not (changed or gone or renamed):
+        return
+    await cloud.tracking.settled(workspace)
+    if not await cloud.tracking.has_run(workspace, job.name):
         return
     if changed:
         await tell(workspace, "POST", "runs/log-batch", body={"run_id": job.name, "tags": changed})

@@ -48,6 +48,7 @@ class Tracking:
         self._server = Server(cloud.home.tracking, cloud.home.logs / "mlflow.log")
         self._experiments: dict[tuple[str, str], str] = {}
         self._known: set[tuple[str, str]] = set()
+        self._making: dict[str, set[asyncio.Future[None]]] = {}  # runs of jobs, by workspace
 
     async def start(self) -> None:
         """Returns at once: MLflow takes some seconds, and what needs it waits for it."""
@@ -63,7 +64,28 @@ class Tracking:
     async def create_run(
         self, workspace: ResourceId, run_id: str, experiment: str, *, name: str, tags: Mapping[str, str], user: str
     ) -> None:
-        """Make the run of a job, or find it made. The experiment is made when it is new."""
+        """Make the run of a job, or find it made. The experiment is made when it is new.
+
+        The job need not wait for it: what clients ask of the workspace meanwhile is asked when the run is there (``settled``).
+        """
+        made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        making = self._making.setdefault(self.place(workspace), set())
+        making.add(made)
+        try:
+            await self._create_run(workspace, run_id, experiment, name, tags, user)
+        finally:
+            making.discard(made)
+            made.set_result(None)
+
+    async def settled(self, workspace: ResourceId) -> None:
+        """Return once the runs that are being made now are there."""
+        making = self._making.get(self.place(workspace))
+        if making:
+            await asyncio.wait(set(making))
+
+    async def _create_run(
+        self, workspace: ResourceId, run_id: str, experiment: str, name: str, tags: Mapping[str, str], user: str
+    ) -> None:
         body = {
             "user_id": user,
             "run_name": name,
@@ -166,6 +188,7 @@ async def serve(call: Call) -> Reply:
         status, told = await registry.serve(call, operation)
         answer = Answer(status, json.dumps(told).encode(), "application/json")
     else:
+        await call.cloud.tracking.settled(workspace)
         answer = await call.cloud.tracking.relay(
             workspace, call.method, f"/api/{version}/mlflow/{operation}", query=call.query, body=call.body or None
         )
@@ -179,6 +202,7 @@ async def log_batch_async(call: Call) -> Reply:
     """Azure's own: the batch is written, and the tracking id of nothing says that there is nothing to wait for."""
     path = "/api/2.0/mlflow/runs/log-batch"
     call.json()
+    await call.cloud.tracking.settled(workspace_of(call))
     answer = await call.cloud.tracking.relay(workspace_of(call), "POST", path, body=call.body or None)
     if answer.status != 200:
         return Reply(answer.status, answer.body, media_type=answer.media_type)
