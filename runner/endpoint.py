@@ -132,20 +132,18 @@ class Endpoint:
 
     def deploy(self, name: str, component: str, release: str) -> None:
         """Make a deployment of a registered component, by its id, that nobody reaches without its name; one that is there as it
-        should be stays."""
+        should be stays. Raises ``Mistake`` for a name that another has."""
         from azure.ai.ml.entities import PipelineComponentBatchDeployment
 
         compute = self._workspace.settings[settings.COMPUTE]
         there = self.deployments().get(name)
-        if (
-            there
-            and (there.component or "").lower() == component.lower()
-            and (there.state, there.compute)
-            == (
-                "Succeeded",
-                compute,
+        if there and (there.component or "").lower() != component.lower():
+            raise Mistake(
+                f"Endpoint '{self.name}' has a deployment '{name}' already, of "
+                f"{there.component or 'a model'}: somebody made it by another way.",
+                next=f"az ml batch-deployment delete --name {name} --endpoint-name {self.name}",
             )
-        ):
+        if there and (there.state, there.compute) == ("Succeeded", compute):
             return
         talk.say(f"deployment {name}: making it")
         made = PipelineComponentBatchDeployment(

@@ -30,7 +30,7 @@ class RunnerError(Exception):
 
     def lines(self) -> list[str]:
         """The error as it is printed: message, details, next step."""
-        said = [f"error: {self.message}", *(f"  {line}" for line in self.details)]
+        said = [f"error: {self.message}", *(f"  {line}" for detail in self.details for line in detail.splitlines())]
         return [*said, f"  next: {project.typed(self.next)}"] if self.next else said
 
 

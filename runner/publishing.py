@@ -135,15 +135,19 @@ def rollback(workspace: Workspace, version: str | None) -> str:
     with lease(store, endpoint, f"rolling {endpoint.name} back") as held:
         history, there = endpoint.history(), endpoint.deployments()
         kept = [name for name in history[1:] if name in there]
+        known = [one.release for one in there.values() if one.release]
         if version is None and not kept:
+            others = [one for one in known if f"{release.PREFIX}{one}" not in history[:1]]
+            forward = (
+                f"aml rollback --to {others[-1]}{workspace.settings.flags} makes a later one serve" if others else None
+            )
             raise Mistake(
                 f"There is no release to go back to: '{history[0] if history else 'nothing'}' serves, and none that served "
                 "before it was kept.",
-                next=_again(workspace),
+                next=forward or _again(workspace),
             )
         to = kept[0] if version is None else version if version in there else f"{release.PREFIX}{version}"
         if to not in there:
-            known = [one.release for one in there.values() if one.release]
             raise Mistake(
                 f"Release '{version}' has no deployment any more. There are those of: {', '.join(known) or 'none'}.",
                 next=_again(workspace),
@@ -212,7 +216,10 @@ def _try(
             gate = smoke.Gate.read(fetch(plan.rules.gate, "*", "gate"), plan.rules.gate)
             measured = dict(gate.metrics) or measured
             if not gate.passed:
-                raise JobFailed(f"The model did not pass its gate: {gate.reason or 'no reason is given'}.")
+                raise JobFailed(
+                    f"The model did not pass its gate: {gate.reason or 'no reason is given'}.",
+                    next=f"aml jobs download {job} --output {plan.rules.gate}{workspace.settings.flags} has all that was measured",
+                )
         wanted = plan.rules.scores
         table = scores.read(fetch(wanted.output, wanted.file, "scores.file"))
     broken = wanted.broken(table, sizes[0] if len(sizes) == 1 else None)

@@ -55,9 +55,10 @@ def fill(command: str, values: Mapping[str, str]) -> str:
 
 def program(command: str) -> str:
     """What Azure calls the user's process in an error: the program of a plain command line, else the shell."""
-    if PLAIN.fullmatch(command.strip()):
+    plain = EXPRESSION.sub("x", OPTIONAL.sub(r"\1", command)).strip()
+    if PLAIN.fullmatch(plain):
         try:
-            words = shlex.split(command)
+            words = shlex.split(plain)
         except ValueError:
             words = []
         names = [word for word in words if "=" not in word]

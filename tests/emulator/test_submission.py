@@ -155,5 +155,6 @@ def test_values_in_the_command() -> None:
 
 
 def test_the_program_of_a_command() -> None:
-    commands = ["python run.py --x 1", "A=1 python x", "cd src && python x", "echo 'a", ""]
-    assert [program(command) for command in commands] == ["python", "python", "/bin/bash", "/bin/bash", "/bin/bash"]
+    plain = ["python run.py --x 1", "A=1 python x", "python x ${{inputs.a}} $[[--b ${{inputs.b}}]]"]
+    assert [program(command) for command in plain] == ["python"] * 3
+    assert [program(command) for command in ("cd src && python x", "echo 'a", "")] == ["/bin/bash"] * 3

@@ -18,6 +18,7 @@ from marshmallow.exceptions import ValidationError
 
 from runner import component, settings
 from runner.endpoint import Endpoint, full
+from runner.errors import Mistake
 from runner.inputs import Value
 from runner.settings import Settings
 from runner.workspace import Workspace
@@ -75,6 +76,10 @@ def test_invoked_by_name_and_read_as_it_is(place: dict[str, str], pipeline: Path
     )
     newer = component.read(pipeline / "pipeline.yml", "e1", lambda *label: "1")
     assert newer.version != read.version
+    other = component.register(workspace, newer, "azureml:trial-environment:1")
+    with pytest.raises(Mistake, match="has a deployment 'v-old' already, of .*trial_pipeline") as taken:
+        endpoint.deploy("v-old", other, "newer")
+    assert "az ml batch-deployment delete --name v-old" in str(taken.value.next)
 
     # azure-ai-ml's own answer does not tell which component is deployed.
     assert id not in str(vars(client.batch_deployments.get("v-old", endpoint.name)))

@@ -90,6 +90,7 @@ def test_published_broken_rolled_back(
         broken = publish(*(["--keep-failed"] if word == "oddly" else []))
         assert broken.code == 3 and said in broken.err and broken.out == "", broken.err
         assert f"Not published. {one.deployment} still serves." in broken.err and "Traceback" not in broken.err
+        assert "  next: aml jobs " in broken.err
         assert endpoint.serving() == one.deployment
         assert len(endpoint.deployments()) == (2 if word == "oddly" else 1)
 
@@ -117,6 +118,7 @@ def test_published_broken_rolled_back(
     assert back.code == 0 and back.out.strip() == one.version and endpoint.serving() == one.deployment
     nothing = aml("rollback")
     assert nothing.code == 1 and "There is no release to go back to" in nothing.err
+    assert f"aml rollback --to {two.version}" in nothing.err
     assert "Release 'nothing' has no deployment any more" in aml("rollback", "--to", "nothing").err
     assert aml("rollback", "--to", two.version).code == 0 and endpoint.history()[:2] == [two.deployment, one.deployment]
 
@@ -230,9 +232,11 @@ def test_a_manifest_that_is_none(aml: Aml, place: dict[str, str], pipeline: Path
     assert "There is no manifest" in aml("publish", "--job-folder", pipeline, "--manifest", tmp_path / "none.json").err
 
 
-def test_a_name_that_another_workspace_has(
+def test_a_name_that_another_workspace_has_or_that_is_none(
     aml: Aml, place: dict[str, str], pipeline: Path, endpoint: Endpoint, arm: Arm, group: str
 ) -> None:
+    none = aml("publish", "--job-folder", pipeline, "--endpoint", "my_endpoint")
+    assert none.code == 1 and "'my_endpoint'" in none.err and "3 to 32 letters, digits and '-'" in none.err
     other = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/other-{place[settings.WORKSPACE][-8:]}"
     bound = arm.get(Settings(place, {}).workspace_id).json()["properties"]
     bound = {key: bound[key] for key in ("storageAccount", "keyVault")}
