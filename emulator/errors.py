@@ -70,6 +70,11 @@ def invalid_content(message: str, *, target: str | None = None) -> AzureError:
     return AzureError(400, "InvalidRequestContent", message, target=target)
 
 
+def user_error(message: str, target: str | None = None, *, status: int = 400) -> AzureError:
+    """How Azure ML's front end words a request that cannot be carried out."""
+    return AzureError(status, "UserError", message, target=target)
+
+
 def not_found(resource_id: str, *, kind: str = "Resource") -> AzureError:
     """ARM's own words, which the SDKs and ``az`` match on."""
     parts = resource_id.strip("/").split("/")

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emulator.endpoints import batch_endpoints, models
-from emulator.errors import AzureError
+from emulator.errors import AzureError, user_error
 from emulator.http import Call, Reply
-from emulator.jobs.schema import (
-    LIMIT,
-    VARIABLE,
+from emulator.jobs.fields import (
     Field,
     anything,
     by_type,
@@ -26,8 +24,8 @@ from emulator.jobs.schema import (
     refused,
     seconds,
     text,
-    user_error,
 )
+from emulator.jobs.schema import LIMIT, VARIABLE
 from emulator.jobs.targets import target
 from emulator.machinelearning import assets, datastores
 from emulator.management import arm

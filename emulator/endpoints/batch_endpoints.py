@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import bad_request
+from emulator.errors import bad_request, user_error
 from emulator.http import Call, Reply
-from emulator.jobs.schema import anything, mapping, one_of, record, text, user_error
+from emulator.jobs.fields import anything, mapping, one_of, record, text
 from emulator.machinelearning import names
 from emulator.management import arm
 from emulator.management.ids import ResourceId

@@ -20,27 +20,11 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from emulator.endpoints import batch_deployments, batch_endpoints, scoring
-from emulator.errors import AzureError, not_found
+from emulator.errors import AzureError, not_found, user_error
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM, MACHINE_LEARNING
-from emulator.jobs.schema import (
-    ASSETS,
-    INPUT_MODES,
-    LIMIT,
-    OUTPUT_MODES,
-    Field,
-    anything,
-    by_type,
-    experiment,
-    filled,
-    integer,
-    mapping,
-    one_of,
-    record,
-    refused,
-    text,
-    user_error,
-)
+from emulator.jobs.fields import Field, anything, by_type, filled, integer, mapping, one_of, record, refused, text
+from emulator.jobs.schema import ASSETS, INPUT_MODES, LIMIT, OUTPUT_MODES, experiment
 from emulator.machinelearning import assets, datastores, registries, requests, uris
 from emulator.management import arm
 from emulator.management.ids import ResourceId

@@ -14,9 +14,8 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from emulator.data import places
 from emulator.data.transfer import DataFailed
-from emulator.errors import AzureError
+from emulator.errors import AzureError, user_error
 from emulator.http import Call
-from emulator.jobs.schema import user_error
 from emulator.machinelearning import requests
 from emulator.management.ids import ResourceId
 from emulator.store import Document

@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from emulator.errors import user_error
 from emulator.http import Call
 from emulator.jobs import parallel
-from emulator.jobs.schema import duration, user_error
+from emulator.jobs.fields import duration
 from emulator.machinelearning import assets, requests
 from emulator.management.ids import ResourceId
 from emulator.store import Document

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from emulator.errors import AzureError, NotEmulated, invalid_content
+from emulator.errors import AzureError, NotEmulated, invalid_content, user_error
 from emulator.history.artifacts import Artifacts
 from emulator.history.runs import definition, details, experiment_id, moment, run
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM, MACHINE_LEARNING
 from emulator.jobs.jobs import TYPE, status_of
 from emulator.jobs.lifecycle import Status
-from emulator.jobs.schema import service_unheeded, user_error
+from emulator.jobs.schema import service_unheeded
 from emulator.jobs.variables import AUDIENCE, TOKEN_LIFE
 from emulator.management import arm
 from emulator.management.ids import ResourceId

@@ -29,7 +29,7 @@ from emulator.jobs.failures import JobFailed
 from emulator.jobs.lifecycle import Event
 from emulator.jobs.nodes import Pools
 from emulator.jobs.processes import Ended, Process, Tree, marker, sweep
-from emulator.jobs.schema import duration
+from emulator.jobs.fields import duration
 from emulator.jobs.targets import Target
 from emulator.machinelearning import assets
 from emulator.management.ids import ResourceId

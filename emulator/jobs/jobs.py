@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import not_found
+from emulator.errors import not_found, user_error
 from emulator.history.artifacts import Artifacts
 from emulator.http import Call, Reply
 from emulator.jobs import credentials, failures, submission
@@ -24,7 +24,7 @@ from emulator.jobs.engine import Execution
 from emulator.jobs.lifecycle import TERMINAL, Event, Status, advance
 from emulator.jobs.nodes import Node, Pools
 from emulator.jobs.processes import marker, sweep
-from emulator.jobs.schema import service_unheeded, user_error
+from emulator.jobs.schema import service_unheeded
 from emulator.jobs.targets import target
 from emulator.management import arm
 from emulator.management.ids import ResourceId

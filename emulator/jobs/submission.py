@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import NotEmulated
+from emulator.errors import NotEmulated, user_error
 from emulator.http import Call
 from emulator.jobs.lifecycle import Status
-from emulator.jobs.schema import command_job, unheeded, user_error
+from emulator.jobs.schema import command_job, unheeded
 from emulator.jobs.targets import target
 from emulator.machinelearning import assets, datastores
 from emulator.management import arm

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import NotEmulated
-from emulator.jobs.schema import user_error
+from emulator.errors import NotEmulated, user_error
 from emulator.management.ids import ResourceId
 
 if TYPE_CHECKING:

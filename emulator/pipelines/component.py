@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.errors import NotEmulated
-from emulator.jobs.schema import ASSETS, user_error
+from emulator.errors import NotEmulated, user_error
+from emulator.jobs.schema import ASSETS
 
 LITERALS = ("string", "number", "integer", "boolean")
 MODES = {

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Union
 
-from emulator.errors import AzureError
-from emulator.jobs.schema import user_error
+from emulator.errors import AzureError, user_error
 from emulator.pipelines.component import LITERALS, Component, Port
 
 BOUND = re.compile(r"\$\{\{\s*parent\.(inputs|jobs)\.([^{}]*?)\s*\}\}")

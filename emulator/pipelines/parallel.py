@@ -11,9 +11,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.errors import NotEmulated
+from emulator.errors import NotEmulated, user_error
 from emulator.jobs import parallel
-from emulator.jobs.schema import LIMIT, Field, filled, integer, one_of, record, refused, text, user_error
+from emulator.jobs.fields import Field, filled, integer, one_of, record, refused, text
+from emulator.jobs.schema import LIMIT
 from emulator.pipelines.component import Component, camel
 
 MAXIMUM = 2**31 - 1

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import AzureError
+from emulator.errors import AzureError, user_error
 from emulator.jobs.lifecycle import Status
-from emulator.jobs.schema import user_error
 from emulator.machinelearning import assets, datastores
 from emulator.management.ids import ResourceId
 from emulator.pipelines import graph, parallel, request

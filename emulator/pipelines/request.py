@@ -9,25 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from emulator.errors import NotEmulated
-from emulator.jobs.schema import (
-    ASSET_INPUT,
-    ASSETS,
-    FIELDS,
-    INPUT_MODES,
-    NAME,
-    OUTPUT_MODES,
-    Field,
-    anything,
-    by_type,
-    filled,
-    mapping,
-    one_of,
-    record,
-    refused,
-    text,
-    user_error,
-)
+from emulator.errors import NotEmulated, user_error
+from emulator.jobs.fields import Field, anything, by_type, filled, mapping, one_of, record, refused, text
+from emulator.jobs.schema import ASSETS, ASSET_INPUT, FIELDS, INPUT_MODES, NAME, OUTPUT_MODES
 from emulator.pipelines import parallel
 from emulator.pipelines.component import NOT_RUN, TYPES, camel, spelt
 from emulator.pipelines.graph import Asset, Literal, Value

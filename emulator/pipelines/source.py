@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from emulator.errors import user_error
 from emulator.http import Call
-from emulator.jobs.schema import user_error
 from emulator.machinelearning import assets
 from emulator.management.ids import ResourceId
 from emulator.store import Document

@@ -8,7 +8,8 @@ import pytest
 
 from emulator.errors import AzureError, NotEmulated
 from emulator.jobs.command import UnknownReference, check, fill, program
-from emulator.jobs.schema import command_job, duration, unheeded
+from emulator.jobs.fields import duration
+from emulator.jobs.schema import command_job, unheeded
 
 MINIMAL = {"jobType": "Command", "command": "true", "environmentId": "azureml:e:1"}
 
