@@ -47,6 +47,14 @@ def test_a_deployment_loses_its_environment_variables() -> None:
     assert "LEVEL" not in str(made._to_rest_object("westeurope").as_dict())
 
 
+def test_the_settings_of_a_component_do_not_reach_its_job(tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.yml"
+    step = "{s: {type: command, component: 'azureml:c:1'}}"
+    file.write_text(f"type: pipeline\nname: x\nsettings: {{force_rerun: true}}\njobs: {step}\n")
+    made: Any = load_component(file)
+    assert made().settings._to_dict() == {}
+
+
 def test_a_tag_without_a_value_is_not_sent() -> None:
     assert full({"commit": "", "release": "1"}) == {"release": "1"}
 
