@@ -25,6 +25,9 @@ CONNECTION, AGENT_TOKEN, AGENT_REQUEST = (
     "SYSTEM_ACCESSTOKEN",
     "SYSTEM_OIDCREQUESTURI",
 )
+# What AzureCLI@2 sets for one with a key, where addSpnToEnvironment asks for it:
+# https://learn.microsoft.com/azure/devops/pipelines/tasks/reference/azure-cli-v2
+TASK = {CLIENT: "servicePrincipalId", SECRET: "servicePrincipalKey", TENANT: "tenantId"}
 CLI_SECONDS = 60  # `az account get-access-token` on a cold laptop takes up to 20 s; azure-identity gives up after 10
 
 
@@ -62,6 +65,10 @@ def choose(environ: Mapping[str, str]) -> Choice:
             f"{CONNECTION} is set and {AGENT_TOKEN} is not: the agent may not ask for the service connection's token.",
             next="give the step  env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}",
         )
+    if has(*TASK.values()):
+        given = {name: environ[variable] for name, variable in TASK.items()}
+        why = f"{', '.join(TASK.values())} are set, by a task of Azure Pipelines"
+        return Choice("service connection with a key", why, _principal(given))
     if has(SECRET) or has(CERTIFICATE):
         missing = [name for name in (CLIENT, TENANT) if not has(name)]
         which = SECRET if has(SECRET) else CERTIFICATE

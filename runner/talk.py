@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from runner import project
+from runner import project, started
 from runner.progress import Progress, is_live
 from runner.settings import Settings
 
@@ -34,10 +34,14 @@ def say_notes(settings: Settings) -> None:
 
 
 @contextmanager
-def going_on(job: str, settings: Settings) -> Iterator[None]:
-    """While a job is followed: what ends the following (Ctrl-C, a lost network) does not end the job, and that is said."""
+def going_on(job: str, settings: Settings, *, started_here: bool = True) -> Iterator[None]:
+    """While a job is followed: what ends the following (Ctrl-C, a lost network) does not end the job, and that is said.
+    One that was ``started_here`` is noted meanwhile."""
+    if started_here:
+        started.note(job, settings)
     try:
         yield
+        started.ended(job)
     except BaseException as error:
         fate = "goes on" if isinstance(error, KeyboardInterrupt) else "is no longer followed; it may go on"
         say(f"\njob {job} {fate}")

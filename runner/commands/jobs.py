@@ -80,7 +80,7 @@ def logs(given: settings.Given, name: str, follow: bool, file: str | None) -> No
     if not follow:
         following.printed(workspace, name, lambda text: click.echo(text, nl=False), file)
         return
-    with Progress() as progress, talk.going_on(name, workspace.settings):
+    with Progress() as progress, talk.going_on(name, workspace.settings, started_here=False):
 
         def write(text: str) -> None:
             progress.clear()
@@ -92,15 +92,23 @@ def logs(given: settings.Given, name: str, follow: bool, file: str | None) -> No
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option("--started", "all_started", is_flag=True, help="Those that commands here started and did not see end.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for the job's end.")
 @with_settings
-def cancel(given: settings.Given, name: str, no_wait: bool) -> None:
+def cancel(given: settings.Given, name: str | None, all_started: bool, no_wait: bool) -> None:
     """Cancel a job and wait for its end."""
-    from runner import jobs
+    if (name is None) != all_started:
+        raise click.UsageError("Give the job's NAME, or --started.")
+    from runner import jobs, started
 
     workspace = _workspace(given, changes=True)
-    talk.say(f"{name} · {jobs.cancel(workspace, name, wait=not no_wait)}")
+    chosen = started.of(workspace.settings) if name is None else [name]
+    for job in chosen:
+        talk.say(f"{job} · {jobs.cancel(workspace, job, wait=not no_wait)}")
+        started.ended(job)
+    if not chosen:
+        talk.say("no job that was started here goes on")
 
 
 @command.command()

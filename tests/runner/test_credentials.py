@@ -24,6 +24,7 @@ CONNECTION = {
         (PRINCIPAL, "service principal with its key"),
         (PRINCIPAL | CONNECTION, "service principal with its key"),
         (CONNECTION, "service connection of Azure Pipelines"),
+        ({"servicePrincipalId": "c", "servicePrincipalKey": "k", "tenantId": "t"}, "service connection with a key"),
         ({credentials.CLIENT: "c", credentials.TENANT: "t", credentials.TOKEN_FILE: "f"}, "workload identity"),
         (
             {credentials.CLIENT: "c", credentials.TENANT: "t", credentials.CERTIFICATE: "f"},

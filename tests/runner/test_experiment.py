@@ -176,7 +176,9 @@ def test_a_job_is_followed_until_ctrl_c_and_cancelled(aml: Aml, place: dict[str,
     assert refused.code == 1 and "is Running" in refused.err
 
     started = time.monotonic()
-    assert aml("jobs", "cancel", name).code == 0
+    assert name in aml("jobs", "cancel", "--started").err
+    assert "no job that was started here goes on" in aml("jobs", "cancel", "--started").err
+    assert aml("jobs", "cancel").code == 1
     assert time.monotonic() - started < 30
     assert aml("jobs", "show", name, "--json").json["status"] == "Canceled"
     assert "Canceled" in aml("jobs", "cancel", name).err, "an ended job is left as it is"

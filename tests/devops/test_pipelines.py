@@ -1,0 +1,134 @@
+"""The pipelines, checked without Azure DevOps: well formed, valid, and exactly these steps on exactly these branches."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from runner.settings import NAMES
+from tests.devops import snapshots
+from tests.devops.expander import Used
+from tests.devops.run import Step
+
+ROOT = snapshots.PIPELINES.parent
+BIN = Path(sys.executable).parent
+STACKS = ("dev", "prod")
+READ_BY_PULUMI = {"PULUMI_BACKEND_URL"}  # of the environment, in which Azure Pipelines puts every variable
+STEPS = {name: snapshots.steps(name)[2] for name in snapshots.RUNS}
+
+
+def scripts(step: Step) -> str:
+    return step.inputs.get("inlineScript", "") if step.kind == "task" else step.what if step.kind == "bash" else ""
+
+
+def everything_used() -> Used:
+    whole = Used()
+    for name in snapshots.RUNS:
+        _, used = snapshots.expanded(name)
+        for part in vars(whole):
+            getattr(whole, part).update(getattr(used, part))
+    return whole
+
+
+def test_the_yaml_is_tidy() -> None:
+    said = subprocess.run([BIN / "yamllint", "--strict", "devops_pipelines"], cwd=ROOT, capture_output=True, text=True)
+    assert said.returncode == 0, said.stdout
+
+
+def test_what_azure_runs_is_valid_by_its_schema(tmp_path: Path) -> None:
+    """The schema is one of documents without expressions, and of scalars as Azure reads them: as text."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: read(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [read(one) for one in value]
+        # The schema names this version, and has the inputs of the one before only, which are a superset.
+        text = str(value).replace("PublishCodeCoverageResults@2", "PublishCodeCoverageResults@1")
+        return value if isinstance(value, bool) else text
+
+    files = []
+    for name in snapshots.RUNS:
+        files.append(tmp_path / f"{name}.yaml")
+        files[-1].write_text(yaml.safe_dump(read(snapshots.expanded(name)[0])))
+    assert valid(files) == ""
+    document = yaml.safe_load(files[0].read_text())
+    document["stages"][0]["jobs"][0]["steps"][0]["chekout"] = "self"
+    files[0].write_text(yaml.safe_dump(document))
+    assert "chekout" in valid(files[:1])
+
+
+def valid(files: list[Path]) -> str:
+    """What check-jsonschema says against them. Some of the schema's patterns are none in its own dialect of them."""
+    options = ("--regex-variant", "python", "--builtin-schema", "vendor.azure-pipelines")
+    said = subprocess.run([BIN / "check-jsonschema", *options, *files], capture_output=True, text=True)
+    return said.stdout if said.returncode else ""
+
+
+@pytest.mark.parametrize("name", snapshots.RUNS)
+def test_a_branch_and_a_reason_lead_to_exactly_these_steps(name: str) -> None:
+    """A change is meant: python -m tests.devops.snapshots."""
+    assert snapshots.written(name) == (snapshots.SNAPSHOTS / f"{name}.txt").read_text("utf-8")
+
+
+def test_there_is_no_snapshot_of_nothing() -> None:
+    assert {file.stem for file in snapshots.SNAPSHOTS.iterdir()} == set(snapshots.RUNS)
+
+
+def test_every_variable_stands_in_each_variable_file_and_is_used() -> None:
+    read = {stack: yaml.safe_load((ROOT / f"devops_pipelines/variables/{stack}.yaml").read_text()) for stack in STACKS}
+    names = {stack: list(read[stack]["variables"]) for stack in STACKS}
+    assert names["dev"] == names["prod"] and set(NAMES) <= set(names["dev"])
+    used = {name for name in everything_used().variables if name not in snapshots.PREDEFINED}
+    assert set(names["dev"]) == used | READ_BY_PULUMI
+    assert all(read[stack]["variables"]["STACK"] == stack for stack in STACKS)
+
+
+def test_every_parameter_and_every_file_is_used() -> None:
+    used = everything_used()
+    assert used.declared == used.parameters
+    files = {file.relative_to(snapshots.PIPELINES).as_posix() for file in snapshots.PIPELINES.rglob("*.yaml")}
+    assert files == used.files
+
+
+@pytest.mark.parametrize("name", snapshots.RUNS)
+def test_a_script_is_a_line_that_a_person_could_type(name: str) -> None:
+    for step in STEPS[name]:
+        assert len(scripts(step).strip().splitlines()) <= 3, step.what
+        # what somebody else names (a branch, a parameter) reaches a shell as a variable, never as part of its text
+        assert not re.search(r"refs/heads/|petals|v-1f2e3d|trainer", scripts(step)), scripts(step)
+
+
+def test_only_master_reaches_prod_and_a_pull_request_never_does() -> None:
+    connections = {
+        name: {step.inputs.get("azureSubscription") for step in steps} - {None} for name, steps in STEPS.items()
+    }
+    prod = {name for name, found in connections.items() if "azure-ml-prod" in found}
+    # A rollback is started by a person, who chooses.
+    assert prod == {"infrastructure-master", "cd-master", "drift-schedule", "rollback"}
+    assert connections["ci-pull-request"] == {"azure-ml-dev"}
+    assert not any(connections[name] for name in connections if name.startswith("ci-") and name != "ci-pull-request")
+
+
+@pytest.mark.parametrize("name", ["infrastructure-pre-development", "drift-feature", "cd-pull-request"])
+def test_a_branch_without_a_stack_is_refused_by_its_name(name: str) -> None:
+    _, refusing = STEPS[name]
+    branch = "refs/heads/`id`"
+    said = subprocess.run(
+        ["bash", "-c", refusing.what], env={"BUILD_SOURCEBRANCH": branch}, capture_output=True, text=True
+    )
+    assert said.returncode == 1 and f"Branch '{branch}' has no stack" in said.stdout
+
+
+def test_prod_gets_the_release_of_dev_and_builds_nothing() -> None:
+    commands = [scripts(step) for step in STEPS["cd-master"] if "aml publish" in scripts(step)]
+    assert commands == ["aml publish --manifest promoted/release.json > release.json"]
+    assert [scripts(step) for step in STEPS["cd-development"] if "aml publish" in scripts(step)] == [
+        "aml publish > release.json"
+    ]
