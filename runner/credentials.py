@@ -1,7 +1,7 @@
 """Credentials: which one, and why. The choice is a pure function of the environment; the Azure package is imported when it is made.
 
-On a build agent the service connection's federated token or the service principal's id and key; on a laptop the Azure CLI's
-sign-in. One is chosen and used: no chain of attempts, whose failures would all have to be read.
+On a build agent the federated token of the service connection, or of GitHub, or the service principal's id and key; on a laptop the
+Azure CLI's sign-in. One is chosen and used: no chain of attempts, whose failures would all have to be read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.errors import Mistake
+from runner.errors import CloudError, Mistake
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -28,6 +28,10 @@ CONNECTION, AGENT_TOKEN, AGENT_REQUEST = (
 # What AzureCLI@2 sets for one with a key, where addSpnToEnvironment asks for it:
 # https://learn.microsoft.com/azure/devops/pipelines/tasks/reference/azure-cli-v2
 TASK = {CLIENT: "servicePrincipalId", SECRET: "servicePrincipalKey", TENANT: "tenantId"}
+# What a job of GitHub's has that may ask for a token (permissions: id-token: write):
+# https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
+GITHUB_REQUEST, GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+AUDIENCE = "api://AzureADTokenExchange"
 CLI_SECONDS = 60  # `az account get-access-token` on a cold laptop takes up to 20 s; azure-identity gives up after 10
 
 
@@ -65,6 +69,8 @@ def choose(environ: Mapping[str, str]) -> Choice:
             f"{CONNECTION} is set and {AGENT_TOKEN} is not: the agent may not ask for the service connection's token.",
             next="give the step  env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}",
         )
+    if has(CLIENT, TENANT, GITHUB_REQUEST, GITHUB_TOKEN):
+        return Choice("GitHub's token", f"{CLIENT}, {TENANT} and {GITHUB_REQUEST} are set", _github(environ))
     if has(*TASK.values()):
         given = {name: environ[variable] for name, variable in TASK.items()}
         why = f"{', '.join(TASK.values())} are set, by a task of Azure Pipelines"
@@ -111,6 +117,31 @@ def _connection(environ: Mapping[str, str]) -> Callable[[], TokenCredential]:
             service_connection_id=environ[CONNECTION],
             system_access_token=environ[AGENT_TOKEN],
         )
+
+    return make
+
+
+def _github(environ: Mapping[str, str]) -> Callable[[], TokenCredential]:
+    def assertion() -> str:
+        import requests
+
+        answer = requests.get(
+            environ[GITHUB_REQUEST],
+            params={"audience": AUDIENCE},
+            headers={"Authorization": f"Bearer {environ[GITHUB_TOKEN]}"},
+            timeout=30,
+        )
+        if answer.status_code != 200:
+            raise CloudError(
+                f"GitHub gave no token for Azure: it answered {answer.status_code}.",
+                next="give the job  permissions: {id-token: write}",
+            )
+        return str(answer.json()["value"])
+
+    def make() -> TokenCredential:
+        from azure.identity import ClientAssertionCredential
+
+        return ClientAssertionCredential(environ[TENANT], environ[CLIENT], assertion)
 
     return make
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
+from runner.main import COMMANDS
 from runner.settings import NAMES
 from tests.devops import snapshots
 from tests.devops.expander import Used
 from tests.devops.run import Step
 
 ROOT = snapshots.PIPELINES.parent
+WORKFLOWS = ROOT / ".github" / "workflows"
 BIN = Path(sys.executable).parent
 STACKS = ("dev", "prod")
 READ_BY_PULUMI = {"PULUMI_BACKEND_URL"}  # of the environment, in which Azure Pipelines puts every variable
@@ -37,7 +43,9 @@ def everything_used() -> Used:
 
 
 def test_the_yaml_is_tidy() -> None:
-    said = subprocess.run([BIN / "yamllint", "--strict", "devops_pipelines"], cwd=ROOT, capture_output=True, text=True)
+    said = subprocess.run(
+        [BIN / "yamllint", "--strict", "devops_pipelines", ".github"], cwd=ROOT, capture_output=True, text=True
+    )
     assert said.returncode == 0, said.stdout
 
 
@@ -57,16 +65,21 @@ def test_what_azure_runs_is_valid_by_its_schema(tmp_path: Path) -> None:
     for name in snapshots.RUNS:
         files.append(tmp_path / f"{name}.yaml")
         files[-1].write_text(yaml.safe_dump(read(snapshots.expanded(name)[0])))
-    assert valid(files) == ""
+    assert valid("azure-pipelines", files) == ""
     document = yaml.safe_load(files[0].read_text())
     document["stages"][0]["jobs"][0]["steps"][0]["chekout"] = "self"
     files[0].write_text(yaml.safe_dump(document))
-    assert "chekout" in valid(files[:1])
+    assert "chekout" in valid("azure-pipelines", files[:1])
 
 
-def valid(files: list[Path]) -> str:
-    """What check-jsonschema says against them. Some of the schema's patterns are none in its own dialect of them."""
-    options = ("--regex-variant", "python", "--builtin-schema", "vendor.azure-pipelines")
+def test_the_workflows_of_github_are_valid_by_its_schema() -> None:
+    assert valid("github-workflows", list(WORKFLOWS.glob("*.yml"))) == ""
+    assert valid("github-actions", list(WORKFLOWS.parent.glob("actions/*/action.yml"))) == ""
+
+
+def valid(schema: str, files: list[Path]) -> str:
+    """What check-jsonschema says against them. Some of the schemas' patterns are none in its own dialect of them."""
+    options = ("--regex-variant", "python", "--builtin-schema", f"vendor.{schema}")
     said = subprocess.run([BIN / "check-jsonschema", *options, *files], capture_output=True, text=True)
     return said.stdout if said.returncode else ""
 
@@ -103,6 +116,57 @@ def test_a_script_is_a_line_that_a_person_could_type(name: str) -> None:
         assert len(scripts(step).strip().splitlines()) <= 3, step.what
         # what somebody else names (a branch, a parameter) reaches a shell as a variable, never as part of its text
         assert not re.search(r"refs/heads/|petals|v-1f2e3d|trainer", scripts(step)), scripts(step)
+
+
+def test_every_command_is_one_that_there_is() -> None:
+    """Parsed by the command's own options; a file that a step before makes is not there."""
+    commands = set(commands_of_azure()) | set(commands_of_github())
+    assert {words[0] for words in commands} >= {"aml", "make", "pytest", "scripts/setup", "python"}
+    for program, *rest in commands:
+        if program == "make":
+            assert re.search(rf"^{rest[0]}:", (ROOT / "Makefile").read_text(), re.M), rest
+        elif "/" in program or program == "python":
+            assert (ROOT / (rest[0] if program == "python" else program)).is_file(), (program, rest)
+        elif program == "aml":
+            command = import_module(COMMANDS[rest.pop(0)][0]).command
+            while isinstance(command, click.Group):
+                command = command.commands[rest.pop(0)]
+            try:
+                command.make_context("aml", rest)
+            except click.BadParameter as error:
+                assert "does not exist" in error.message, (rest, error.message)
+
+
+def test_github_runs_the_same_commands() -> None:
+    def names(commands: Iterator[tuple[str, ...]]) -> set[tuple[str, ...]]:
+        return {words[:3] if words[:2] in (("aml", "infra"), ("aml", "jobs")) else words[:2] for words in commands}
+
+    only_azure = {("aml", "rollback"), ("aml", "releases"), ("aml", "settings"), ("aml", "infra", "drift")}
+    only_azure |= {("python", "devops_pipelines/comment.py"), ("scripts/setup", "demo"), ("scripts/setup", "test")}
+    only_github = {("scripts/setup", "$KIND"), ("run=$(gh", "run"), ("gh", "run")}
+    assert names(commands_of_azure()) - only_azure == names(commands_of_github()) - only_github
+
+
+def commands_of_azure() -> Iterator[tuple[str, ...]]:
+    for steps in STEPS.values():
+        for step in steps:
+            yield from commands_of(scripts(step))
+
+
+def commands_of_github() -> Iterator[tuple[str, ...]]:
+    for file in (*WORKFLOWS.glob("*.yml"), *WORKFLOWS.parent.glob("actions/*/action.yml")):
+        document = yaml.safe_load(file.read_text())
+        for part in (*document.get("jobs", {}).values(), document.get("runs", {})):
+            for step in part.get("steps", []):
+                yield from commands_of(step.get("run", ""))
+
+
+def commands_of(script: str) -> Iterator[tuple[str, ...]]:
+    """Its lines as words, without what the shell itself does: redirections, echo, cat, grep, exit."""
+    for line in script.strip().splitlines():
+        words = shlex.split(line.split(" > ")[0])
+        if words[0] not in ("echo", "cat", "grep", "exit"):
+            yield tuple(words)
 
 
 def test_only_master_reaches_prod_and_a_pull_request_never_does() -> None:
