@@ -64,6 +64,7 @@ storage = Storage(
         account_name=name("storageAccount"),
         container_name=settings.datastore,
         keyless=settings.keyless,
+        redundancy=settings.redundancy,
         retention_days=settings.blob_retention_days,
         existing=existing.storage,
     ),
@@ -95,7 +96,7 @@ else:
 if existing.registry is not None:
     bound["registry"] = existing.registry
 elif settings.registry:
-    bound["registry"] = Registry("registry", RegistryArgs(place, door, name("registry"))).id
+    bound["registry"] = Registry("registry", RegistryArgs(place, door, name("registry"), settings.zones)).id
 
 # Who acts for it. A private registry has no builder of its own: the cluster is it.
 

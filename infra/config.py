@@ -135,6 +135,7 @@ class Config(_Section):
     existing: Existing = Existing()
     datastore: domain.StoreName = "flatfilestorage"
     datastore_auth: Literal["identity", "accountKey"] = "identity"
+    redundancy: Literal["LRS", "ZRS", "GRS", "GZRS"] = "LRS"
     blob_retention_days: Annotated[int, Field(ge=1, le=365)] = 7
     registry: bool = True
     runners: tuple[ObjectId, ...] = ()
@@ -155,6 +156,11 @@ class Config(_Section):
     @property
     def keyless(self) -> bool:
         return self.datastore_auth == "identity"
+
+    @property
+    def zones(self) -> bool:
+        """Whether what is stored outlives a zone of its region."""
+        return "Z" in self.redundancy
 
     @field_validator("existing")
     @classmethod

@@ -12,9 +12,12 @@ from infra.place import Door, Place
 
 @dataclass(frozen=True)
 class RegistryArgs:
+    """``zones``: whether it outlives a zone of its region, where its tier can."""
+
     place: Place
     door: Door
     registry_name: str
+    zones: bool
 
 
 class Registry(pulumi.ComponentResource):
@@ -50,6 +53,7 @@ class Registry(pulumi.ComponentResource):
                 if closed
                 else None
             ),
+            zone_redundancy=containerregistry.ZoneRedundancy.ENABLED if closed and args.zones else None,
             opts=args.place.stateful(self),
         )
         self.id = registry.id

@@ -12,14 +12,16 @@ from infra.place import Door, Place, part_of
 
 @dataclass(frozen=True)
 class StorageArgs:
-    """``keyless`` forbids the account's keys; ``retention_days`` is how long a deleted blob or container can be had back.
-    ``existing`` is the id of an account that is somebody else's: only the container is made, there."""
+    """``keyless`` forbids the account's keys; ``redundancy`` is where copies are, in Azure's letters; ``retention_days`` is how
+    long a deleted blob or container can be had back. ``existing`` is the id of an account that is somebody else's: only the
+    container is made, there."""
 
     place: Place
     door: Door
     account_name: str
     container_name: str
     keyless: bool
+    redundancy: str
     retention_days: int
     existing: str | None = None
 
@@ -62,7 +64,7 @@ class Storage(pulumi.ComponentResource):
             location=args.place.location,
             tags=args.place.tags,
             kind=storage.Kind.STORAGE_V2,
-            sku=storage.SkuArgs(name=storage.SkuName.STANDARD_LRS),
+            sku=storage.SkuArgs(name=storage.SkuName(f"Standard_{args.redundancy}")),
             access_tier=storage.AccessTier.HOT,
             allow_shared_key_access=not args.keyless,
             default_to_o_auth_authentication=args.keyless,
