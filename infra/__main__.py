@@ -199,6 +199,8 @@ for instance in settings.instances:
 
 # People and pipelines, money, logs, locks.
 
+# What lies below a lock can be taken away only when it is off: it is there before it.
+below: list[pulumi.Resource] = [storage, *identities.values(), *ways]
 roles = {
     grants.RUNNER: settings.runners,
     grants.INVOKER: settings.invokers,
@@ -207,7 +209,7 @@ roles = {
 for principal in sorted({*settings.runners, *settings.invokers, *settings.data_contributors}):
     who = tuple(role for role, principals in roles.items() if principal in principals)
     scopes = {"workspace": workspace.id, "storage": storage.id}
-    Access(f"access-{principal}", AccessArgs(who, principal, scopes, frozenset(facts)))
+    below.append(Access(f"access-{principal}", AccessArgs(who, principal, scopes, frozenset(facts))))
 if settings.budget is not None:
     Budget("budget", BudgetArgs(group_id, name("budget"), settings.budget))
 made: dict[str, pulumi.Input[str]] = {
@@ -215,9 +217,10 @@ made: dict[str, pulumi.Input[str]] = {
 }
 if settings.diagnostics:
     sources = {**made, **({"storage": storage.blobs_id} if "storage" in made else {}), "workspace": workspace.id}
-    Diagnostics("diagnostics", DiagnosticsArgs(monitoring.log_analytics_id, sources))
+    below.append(Diagnostics("diagnostics", DiagnosticsArgs(monitoring.log_analytics_id, sources)))
 if settings.protect:
-    Locks("lock", LocksArgs({**made, "logs": monitoring.log_analytics_id}))
+    held = {**made, "logs": monitoring.log_analytics_id}
+    Locks("lock", LocksArgs(held), pulumi.ResourceOptions(depends_on=below))
 
 # The runner's settings, by their own names: what is written here is all that it needs to know of a stack.
 

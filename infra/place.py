@@ -18,9 +18,14 @@ class Place:
     tags: Mapping[str, str]
     protect: bool = False
 
-    def stateful(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
+    def stateful(self, parent: pulumi.Resource, opts: pulumi.ResourceOptions | None = None) -> pulumi.ResourceOptions:
         """How a resource is declared whose loss is a loss of data, or of what took hours to make."""
-        return pulumi.ResourceOptions(parent=parent, protect=self.protect)
+        return pulumi.ResourceOptions.merge(child(parent, opts), pulumi.ResourceOptions(protect=self.protect))
+
+
+def child(parent: pulumi.Resource, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
+    """How a component declares a resource of its own that must wait for what the component depends on: by itself it would not."""
+    return pulumi.ResourceOptions(parent=parent, depends_on=opts.depends_on if opts else None)
 
 
 @dataclass(frozen=True)

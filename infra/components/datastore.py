@@ -8,7 +8,7 @@ import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 from pulumi_azure_native import storage
 
-from infra.place import Place
+from infra.place import Place, child
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Datastore(pulumi.ComponentResource):
                     identity.WORKSPACE_USER_ASSIGNED_IDENTITY if args.keyless else identity.NONE
                 ),
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=child(self, opts),
         )
         self.datastore_name = datastore.name
         self.register_outputs({"datastoreName": self.datastore_name})

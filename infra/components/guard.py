@@ -10,6 +10,7 @@ import pulumi
 from pulumi_azure_native import authorization, consumption
 
 from infra import config
+from infra.place import child
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,6 @@ class Locks(pulumi.ComponentResource):
                 scope=id,
                 level=authorization.LockLevel.CAN_NOT_DELETE,
                 notes="Holds state: take the lock off before it is deleted",
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=child(self, opts),
             )
         self.register_outputs({})

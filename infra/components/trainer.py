@@ -56,7 +56,7 @@ class Trainer(pulumi.ComponentResource):
                     ),
                 ),
             ),
-            opts=args.place.stateful(self),
+            opts=args.place.stateful(self, opts),
         )
         self.name = cluster.name
         self.register_outputs({"name": self.name})

@@ -59,7 +59,7 @@ class Workspace(pulumi.ComponentResource):
             public_network_access=ml.PublicNetworkAccessType(args.public_access),
             managed_network=ml.ManagedNetworkSettingsArgs(isolation_mode=ml.IsolationMode(args.isolation)),
             v1_legacy_mode=False,
-            opts=args.place.stateful(self),
+            opts=args.place.stateful(self, opts),
         )
         self.id = workspace.id
         self.workspace_name = workspace.name

@@ -8,7 +8,7 @@ import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
 from infra.config import Instance
-from infra.place import Place
+from infra.place import Place, child
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Workstation(pulumi.ComponentResource):
                     ),
                 ),
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=child(self, opts),
         )
         self.name = machine.name
         self.register_outputs({"name": self.name})

@@ -11,7 +11,7 @@ import pytest
 from pulumi.runtime import mocks, rpc
 from recorder import SUBSCRIPTION, evaluate
 
-from infra import grants, stackfile, table
+from infra import evaluation, grants, stackfile, table
 from infra.config import Config
 from infra.errors import ConfigError
 from infra.evaluation import Evaluation, evaluate as evaluated
@@ -149,3 +149,27 @@ def test_an_account_key_is_a_secret_to_pulumi(monkeypatch: pytest.MonkeyPatch) -
     (properties,) = seen
     assert rpc.is_rpc_secret(properties)
     assert rpc.unwrap_rpc_secret(properties)["credentials"]["secrets"]["key"] not in found.outputs.values()
+
+
+def test_what_must_be_there_before_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A component's dependencies are not its resources' own to Pulumi: each must say so itself."""
+    needs: dict[str, set[str]] = {}
+    before = evaluation._Engine.declared
+
+    def looked_at(self: Any, request: Any, id: str) -> None:
+        needs[request.name] = {urn.rpartition("::")[2] for urn in request.dependencies}
+        before(self, request, id)
+
+    monkeypatch.setattr(evaluation._Engine, "declared", looked_at)
+    evaluated("prod", own(runners=f'["{SOMEBODY}"]', instances='[{"name": "anna"}]'))
+    assert "workspace-identity-access-vault-key-vault-administrator" in needs["workspace"]
+    for name in ("trainer", "workstation-anna", "flatfilestorage"):
+        assert {"workspace-endpoint-names", "cluster-identity-access-registry-acrpush"} <= needs[name]
+    # Azure deletes nothing below a lock, containers and role assignments included: the locks go first.
+    below = {
+        "flatfilestorage",
+        f"access-{SOMEBODY}-storage-storage-blob-data-contributor",
+        "diagnostics-vault",
+        "blob-endpoint",
+    }
+    assert below <= needs["lock-storage"]
