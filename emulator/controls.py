@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from emulator.errors import AzureError
 from emulator.gateway.hosts import CONTROLS
+from emulator.management import deleted
 from emulator.http import Call, Reply
 from emulator.routes import Route
 from emulator.store import Transaction
@@ -36,6 +37,7 @@ async def reset(call: Call) -> Reply:
 
     def change(tx: Transaction) -> None:
         tx.delete(f"/subscriptions/{cloud.identity.subscription}")
+        deleted.forget(tx)
         for group in tx.of_type("Microsoft.Resources/resourceGroups"):
             tx.delete(group.id)
 

@@ -26,7 +26,10 @@ POLL = 0.25  # seconds between two looks at a long operation whose answers name 
 
 
 class ArmError(Exception):
-    """Azure refused: ``status``, its ``code`` and ``message``, and the ``property`` that it named, if it did."""
+    """Azure refused: ``status``, its ``code`` and ``message``, and the ``property`` that it named, if it did; ``path`` is what
+    was asked for."""
+
+    path = ""
 
     def __init__(self, status: int | None, code: str, message: str, property: str | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -124,7 +127,9 @@ class Arm:
                 raise ArmError(None, "OperationTimedOut", said)
             return poller.result()
         except HttpResponseError as error:
-            raise _explained(error) from error
+            explained = _explained(error)
+            explained.path = path
+            raise explained from error
 
 
 def _content(answer: Any) -> dict[str, Any]:

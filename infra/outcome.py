@@ -23,6 +23,13 @@ NEXT = {
     "TooManyRequests": "wait a minute, then the same command again",
     "InvalidResourceLocation": "it exists in another region: delete it, or set azure-native:location back",
 }
+# What holds a name though it was deleted: Azure has no code of its own for it, but says so.
+DELETED = {
+    "already exists in deleted state": "to have it back, set aml:recoverVault to true in the stack's file; to begin anew, "
+    "az keyvault purge --name {name}",
+    "Soft-deleted workspace exists": "to have it back, recover it in the portal (Recently deleted); to begin anew, "
+    "az rest --method DELETE --url 'https://management.azure.com{path}?api-version=2025-12-01&forceToPurge=true'",
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ def explained(error: Exception, what: str) -> Exception:
     if isinstance(error, ArmError):
         where = f", property {error.property}" if error.property and error.status != 501 else ""
         said = f"{what}{where}: Azure answered {error.status or ''} {error.code}: {error.message}"
-        return ApplyError(said, NEXT.get(error.code))
+        return ApplyError(said, _next(error))
     if isinstance(error, ClientAuthenticationError):
         return ApplyError(
             f"{what}: the credential in AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET is not taken: {error.message}"
@@ -52,3 +59,10 @@ def explained(error: Exception, what: str) -> Exception:
     if isinstance(error, AzureError):
         return ApplyError(f"{what}: no answer: {error.message}")
     return error
+
+
+def _next(error: ArmError) -> str | None:
+    for words, next in DELETED.items():
+        if words in error.message:
+            return next.format(name=error.path.rpartition("/")[2], path=error.path)
+    return NEXT.get(error.code)

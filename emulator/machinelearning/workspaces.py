@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import NotEmulated, bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
 from emulator.machinelearning import checks, datastores, names
-from emulator.management import arm, identities
+from emulator.management import arm, deleted, identities
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind
 from emulator.store import Document, Transaction
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 TYPE = f"{names.PROVIDER}/workspaces"
+RETENTION = 14  # days, https://learn.microsoft.com/azure/machine-learning/concept-soft-delete
 ARTIFACTS, FILES, WORK = "azureml", "azureml-filestore-{guid}", "code-391ff5ac-6576-460f-ba4d-7e03433c68b6"
 # What a workspace is bound to, the type of each, and whether it can do without.
 BOUND = {
@@ -64,6 +65,10 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
     kind = checks.text(body, "kind") or "Default"
     if kind.lower() != "default":
         raise NotEmulated(f"workspaces of kind '{kind}'")
+    if old is None and _gone(call, str(id)):
+        raise bad_request(
+            "BadRequest", "Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete"
+        )
     sent = _known(checks.properties_of(body))
     before = old.body["properties"] if old is not None else {}
     _refuse(sent)
@@ -306,6 +311,29 @@ async def deleting(call: Call, document: Document) -> None:
             await kind.deleting(call, child)
 
 
+def removed(call: Call, tx: Transaction, document: Document) -> None:
+    """https://learn.microsoft.com/azure/machine-learning/concept-soft-delete"""
+    if not _purges(call):
+        deleted.keep(tx, document, RETENTION)
+
+
+async def delete(call: Call) -> Reply:
+    """``forceToPurge`` is for one that was deleted before, too: its name is free then."""
+    id, _ = arm.target(call)
+    if _purges(call) and _gone(call, str(id)):
+        await call.cloud.store.write(lambda tx: deleted.forget(tx, str(id)))
+        return Reply(200)
+    return await arm.delete(call, KIND, id)
+
+
+def _purges(call: Call) -> bool:
+    return (call.option("forceToPurge") or "").lower() == "true"
+
+
+def _gone(call: Call, id: str) -> bool:
+    return any(one.id.lower() == id.lower() for one in deleted.of_type(call.cloud.store, TYPE))
+
+
 KIND = Kind(
     TYPE,
     name=names.WORKSPACE,
@@ -314,6 +342,8 @@ KIND = Kind(
     check=check,
     render=render,
     deleting=deleting,
+    removed=removed,
+    delete=delete,
     actions={
         "listKeys": list_keys,
         "listStorageAccountKeys": list_storage_account_keys,

@@ -128,7 +128,10 @@ async def delete(call: Call, kind: Kind, id: ResourceId) -> Reply:
     operation = Operation.new(call, str(id)) if kind.long else None
 
     def change(tx: Transaction) -> None:
-        _preconditions(call, tx.get(str(id)))
+        now = tx.get(str(id))
+        _preconditions(call, now)
+        if kind.removed is not None and now is not None:
+            kind.removed(call, tx, now)
         tx.delete(str(id))
         if operation is not None:
             operation.write(tx, "Succeeded")

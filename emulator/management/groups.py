@@ -124,7 +124,15 @@ async def _remove(call: Call, group: Document) -> None:
         kind = call.cloud.kinds.get(document.type)
         if kind is not None and kind.deleting is not None:
             await kind.deleting(call, document)
-    await call.cloud.store.write(lambda tx: tx.delete(group.id))
+
+    def remove(tx: Transaction) -> None:
+        for document in tx.below(group.id):
+            kind = call.cloud.kinds.get(document.type)
+            if kind is not None and kind.removed is not None:
+                kind.removed(call, tx, document)
+        tx.delete(group.id)
+
+    await call.cloud.store.write(remove)
 
 
 def _id(call: Call) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import AzureError, bad_request
 from emulator.http import Call, Handler
 from emulator.management.ids import ResourceId
-from emulator.store import Document
+from emulator.store import Document, Transaction
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud  # noqa: F401 - in the text of an alias, where flake8 does not look
@@ -44,6 +44,7 @@ GUID_NAME = NameRule(
 Check = Callable[[Call, ResourceId, dict[str, Any], "Document | None"], Awaitable[dict[str, Any]]]
 Created = Callable[[Call, Document, "Document | None"], Awaitable[None]]
 Deleting = Callable[[Call, Document], Awaitable[None]]
+Removed = Callable[[Call, Transaction, Document], None]
 Render = Callable[["Cloud", Document], dict[str, Any]]
 
 
@@ -65,6 +66,8 @@ class Kind:
     """Runs after the commit, with the new document and the one it replaced."""
     deleting: Deleting | None = None
     """Runs before a document is removed; may refuse."""
+    removed: Removed | None = None
+    """Runs in the transaction that removes a document: what is left of it afterwards."""
     render: Render | None = None
     """Computed properties, merged over those that are stored."""
     actions: Mapping[str, Handler] = field(default_factory=dict)

@@ -1,6 +1,8 @@
 """Key vaults, as Resource Manager knows them: https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults.
 
-Their secrets, keys and certificates (``*.vault.azure.net``) are not emulated yet, nor is the soft deletion of a vault.
+A vault that is deleted holds its name until it is recovered or purged, or its retention is over
+(https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview). Secrets, keys and certificates
+(``*.vault.azure.net``) are not emulated yet.
 """
 
 from __future__ import annotations
@@ -8,11 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emulator import bodies
-from emulator.http import Call
-from emulator.management import names
+from emulator.errors import AzureError, conflict
+from emulator.http import Call, Reply
+from emulator.identity.tenant import ARM
+from emulator.management import deleted, names, namespaces
 from emulator.management.arm import Kind, NameRule
+from emulator.management.envelope import timestamp
 from emulator.management.ids import ResourceId
-from emulator.store import Document
+from emulator.routes import Route
+from emulator.store import Document, Transaction
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -25,10 +31,23 @@ NAME = NameRule(
     "VaultNameNotValid",
 )
 TYPE = "Microsoft.KeyVault/vaults"
+HOST = "management.azure.com"
 
 
 async def _check(call: Call, id: ResourceId, body: dict[str, Any], old: Document | None) -> dict[str, Any]:
     bodies.need(body, "properties", dict, code="BadRequest")
+    recovers = bodies.get(body, "properties.createMode", str) in ("recover", "Recover")
+    gone = deleted.find(call.cloud.store, TYPE, id.name) if old is None else None
+    if gone is not None and recovers:
+        if gone.id.lower() != str(id).lower():
+            raise conflict("ConflictError", f"The vault '{id.name}' was deleted from another place: {gone.id}.")
+        return gone.body
+    if gone is not None:
+        raise conflict(
+            "ConflictError",
+            "A vault with the same name already exists in deleted state. You need to either recover or purge existing key vault. "
+            "Follow this link https://go.microsoft.com/fwlink/?linkid=2149745 for more information on soft delete.",
+        )
     bodies.need(body, "properties.tenantId", str, code="BadRequest")
     bodies.need(body, "properties.sku.name", str, code="BadRequest")
     by_role = bodies.get(body, "properties.enableRbacAuthorization", bool) or False
@@ -45,6 +64,7 @@ async def _check(call: Call, id: ResourceId, body: dict[str, Any], old: Document
             "already taken. If you are sure that the vault name was not taken then it is possible that a vault with the same name "
             "was recently deleted but not purged after being placed in a recoverable state.",
         )
+    body = {**body, "properties": {name: value for name, value in body["properties"].items() if name != "createMode"}}
     return bodies.with_properties(
         body,
         sku={"family": "A", "name": bodies.choice(body, "properties.sku.name", ("standard", "premium"))},
@@ -62,4 +82,74 @@ def _render(cloud: Cloud, document: Document) -> dict[str, Any]:
     return {"properties": {"vaultUri": f"https://{document.name}.vault.azure.net/"}}
 
 
-KINDS = (Kind(TYPE, NAME, tracked=True, check=_check, render=_render, creates=200),)
+def _removed(call: Call, tx: Transaction, document: Document) -> None:
+    deleted.keep(tx, document, document.body["properties"]["softDeleteRetentionInDays"])
+
+
+async def _created(call: Call, document: Document, old: Document | None) -> None:
+    if old is None:  # it was recovered, if it had been deleted
+        await call.cloud.store.write(lambda tx: deleted.forget(tx, document.id))
+
+
+# What was deleted: https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults/list-deleted
+
+
+async def list_deleted(call: Call) -> Reply:
+    _allowed(call)
+    return Reply(body={"value": [_shown(call, one) for one in deleted.of_type(call.cloud.store, TYPE)]})
+
+
+async def get_deleted(call: Call) -> Reply:
+    return Reply(body=_shown(call, _deleted(call)))
+
+
+async def purge(call: Call) -> Reply:
+    gone = _deleted(call)
+    if gone.body["properties"].get("enablePurgeProtection"):
+        raise AzureError(405, "MethodNotAllowed", "Operation 'DeletedVaultPurge' is not allowed.")
+    await call.cloud.store.write(lambda tx: deleted.forget(tx, gone.id))
+    return Reply(200)
+
+
+def _allowed(call: Call) -> None:
+    namespaces.check_subscription(call.cloud, call.params["subscription"])
+    namespaces.check_version(call, "Microsoft.KeyVault", "vaults")
+
+
+def _deleted(call: Call) -> deleted.Deleted:
+    _allowed(call)
+    gone = deleted.find(call.cloud.store, TYPE, call.params["vault"])
+    if gone is None or gone.body["location"] != namespaces.location(call.params["location"]):
+        raise AzureError(
+            404, "DeletedVaultNotFound", f"The specified deleted vault '{call.params['vault']}' does not exist."
+        )
+    return gone
+
+
+def _shown(call: Call, gone: deleted.Deleted) -> dict[str, Any]:
+    location = gone.body["location"]
+    protected = gone.body["properties"].get("enablePurgeProtection")
+    return {
+        "id": f"/subscriptions/{call.params['subscription']}/providers/Microsoft.KeyVault/locations/{location}/deletedVaults/"
+        + gone.name,
+        "name": gone.name,
+        "type": "Microsoft.KeyVault/deletedVaults",
+        "properties": {
+            "vaultId": gone.id,
+            "location": location,
+            "tags": gone.body.get("tags") or {},
+            "deletionDate": timestamp(gone.at),
+            "scheduledPurgeDate": timestamp(gone.until),
+            **({"purgeProtectionEnabled": True} if protected else {}),
+        },
+    }
+
+
+KINDS = (Kind(TYPE, NAME, tracked=True, check=_check, render=_render, created=_created, removed=_removed, creates=200),)
+_OF = "/subscriptions/{subscription}/providers/Microsoft.KeyVault"
+_ONE = f"{_OF}/locations/{{location}}/deletedVaults/{{vault}}"
+ROUTES = (
+    Route(HOST, "GET", f"{_OF}/deletedVaults", list_deleted, ARM),
+    Route(HOST, "GET", _ONE, get_deleted, ARM),
+    Route(HOST, "POST", f"{_ONE}/purge", purge, ARM),
+)

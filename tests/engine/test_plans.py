@@ -277,3 +277,24 @@ def test_what_is_there_already_is_refused_and_can_be_imported(project: Project, 
     assert plan.get("workspace", ("same",))[0] in ("same", "update"), plan
     project.up()
     project.up("--expect-no-changes")
+
+
+def test_an_up_after_a_destroy_meets_what_was_soft_deleted(project: Project, arm: Arm) -> None:
+    declared = {name: ALL[name] for name in ("group", "account", "vault", "workspace")}
+    project.say(declared)
+    project.up()
+    workspace = project.state()["workspace"]["id"]
+    project.pulumi("destroy", "--yes", "--skip-preview")
+
+    said = project.up(fails=True)
+    assert f"az keyvault purge --name kv-{project.word}" in said and "aml:recoverVault" in said, said
+    project.say(changed(("vault", "properties.createMode", "recover"), of=declared))
+    said = project.up(fails=True)
+    purge = re.search(r"az rest --method (\w+) --url '([^']+)'", said)
+    assert purge is not None and "Soft-deleted workspace exists" in said, said
+    url, _, query = purge[2].partition("?")
+    assert url.endswith(workspace)
+    version, force = (pair.partition("=")[2] for pair in query.split("&"))
+    assert arm.call(purge[1], url, version=version, query={"forceToPurge": force}).status_code == 200
+    project.up()
+    project.up("--refresh", "--expect-no-changes")
