@@ -13,12 +13,15 @@ from runner.options import Command, with_settings
 
 @click.command(cls=Command)
 @click.option("--write-env", type=click.Path(dir_okay=False, path_type=Path), help="Write the settings into this file.")
+@click.option("--write-variables", metavar="NAME", help="Write the settings into devops_pipelines/variables/NAME.yaml.")
 @click.option("--overwrite", is_flag=True, help="Replace the file of --write-env where it holds something else.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_settings
-def command(given: settings.Given, write_env: Path | None, overwrite: bool, as_json: bool) -> None:
+def command(
+    given: settings.Given, write_env: Path | None, write_variables: str | None, overwrite: bool, as_json: bool
+) -> None:
     """Show the nine settings and the source of each; --write-env writes them as a .env."""
-    found = settings.load(given, needs=settings.NAMES if write_env else ())
+    found = settings.load(given, needs=settings.NAMES if write_env or write_variables else ())
     talk.say_notes(found)
     if write_env:
         text = settings.written(found)
@@ -26,6 +29,10 @@ def command(given: settings.Given, write_env: Path | None, overwrite: bool, as_j
             raise Mistake(f"'{write_env}' holds other settings.", next="add --overwrite, or name another file")
         write_env.write_text(text, "utf-8")
         talk.say(f"wrote {write_env}")
+    if write_variables:
+        from runner import variables
+
+        talk.say(f"wrote {variables.write(write_variables, found)}")
     if as_json:
         talk.show_json(
             {name: {"value": found.values.get(name), "source": found.origins.get(name)} for name in settings.NAMES}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from runner import settings
 from runner.errors import Mistake
@@ -178,6 +179,25 @@ def test_write_env_writes_what_reads_the_same(tmp_path: Path, monkeypatch: pytes
 def test_write_env_of_half_the_settings_writes_nothing(tmp_path: Path) -> None:
     assert main(["settings", "--write-env", "written.env"]) == 1
     assert not (tmp_path / "written.env").exists()
+
+
+def test_write_variables_fills_in_a_file_of_the_pipelines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = HERE | {name: "iris" for name in NAMES if name not in HERE} | {settings.ENVIRONMENT_VERSION: "1"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "devops_pipelines" / "variables").mkdir(parents=True)
+    file = tmp_path / "devops_pipelines" / "variables" / "dev.yaml"
+    file.write_text(
+        "# Of dev.\nvariables:\n  STACK: dev  # its name\n  AZURE_SUBSCRIPTION_ID: ''\n  AZURE_WORKSPACE_NAME: old\n"
+    )
+    assert main(["settings", "--write-variables", "dev"]) == 0
+    text = file.read_text()
+    assert text.startswith("# Of dev.\nvariables:\n  STACK: dev  # its name\n  AZURE_SUBSCRIPTION_ID: ")
+    assert yaml.safe_load(text) == {"variables": {"STACK": "dev", **values}}
+    for name in ("test", "../dev"):
+        assert main(["settings", "--write-variables", name]) == 1
+    file.write_text("stages: []")
+    assert main(["settings", "--write-variables", "dev"]) == 1 and file.read_text() == "stages: []"
 
 
 def test_entering_takes_the_place_of_the_lower_case_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
