@@ -112,6 +112,15 @@ def test_uv_s_own_variables_come_before_pip_s_settings(machine: Machine) -> None
     assert "[https://uv/simple  ]" in calls[1]
 
 
+def test_an_environment_that_is_activated_is_not_what_it_installs_with(machine: Machine) -> None:
+    own = machine.checkout / ".venv" / "bin"
+    path = f"{own}:{machine.environment['PATH']}"
+    assert machine.setup()[0] == 0
+    (own / "python3").write_text("#!/bin/sh\nexit 1\n")  # has no pip
+    (own / "python3").chmod(0o700)
+    assert machine.setup(PATH=path) == (0, "", [])
+
+
 def test_without_node_it_comes_from_the_package_index(machine: Machine) -> None:
     (machine.bin / "node").unlink()
     code, said, calls = machine.setup()
