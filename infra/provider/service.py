@@ -6,6 +6,7 @@ the same names. Unknown values come as ``UNKNOWN``.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -29,13 +30,15 @@ CONFIG = "azure-native:config:"
 
 
 def serve() -> None:
+    parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine's way to end it
     server = grpc.server(ThreadPoolExecutor(SIDE_BY_SIDE), options=UNLIMITED)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Service(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    server.wait_for_termination()
+    while os.getppid() == parent:  # an engine that is killed ends nobody
+        server.wait_for_termination(1)
 
 
 def _told(method: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
