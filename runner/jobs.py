@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runner import names, talk
 from runner.errors import Mistake
 from runner.following import ENDED, status_of
-from runner.outputs import assets, find
+from runner.outputs import Output, assets, find
 from runner.polling import Poller
 from runner.progress import Progress
 from runner.report import outputs_of
@@ -104,26 +104,27 @@ def download(workspace: Workspace, name: str, folder: Path, output: str | None =
         )
     outputs = outputs_of(job)
     if output is not None:
-        _fetch(workspace, name, folder, "default" if output == "artifacts" else output)
+        named = "default" if output == "artifacts" else output
+        _fetch(workspace, name, folder, named, find(workspace, name, named))
         # A job does not tell all of its outputs: azure-ai-ml looks in the places where they are, too.
         if output not in outputs and not (folder / "named-outputs" / output).exists():
             raise Mistake(f"Job '{name}' has no output '{output}'. {names.near(output, outputs)}")
         return
     workspace.client.jobs.download(name, download_path=folder)
-    for one, where in {**dict.fromkeys(assets(workspace, name), ""), **outputs}.items():
+    for one in dict.fromkeys([*outputs, *assets(workspace, name)]):
         if one == "artifacts":
             continue
-        if re.search(r"/paths/?$", where):
+        found = find(workspace, name, one)
+        if re.search(r"/paths/?$", outputs.get(one, "")) or (found is not None and not found.path.strip("/")):
             talk.say(
                 f"note: output {one} is the root of its datastore and is not fetched unless asked for: --output {one}"
             )
             continue
-        _fetch(workspace, name, folder, one)
+        _fetch(workspace, name, folder, one, found)
 
 
-def _fetch(workspace: Workspace, job: str, folder: Path, output: str) -> None:
+def _fetch(workspace: Workspace, job: str, folder: Path, output: str, found: Output | None) -> None:
     """One output, as azure-ai-ml does it; a model, which it cannot fetch, file by file."""
-    found = find(workspace, job, output) if output != "default" else None
     if found is None or found.kind != "models":
         workspace.client.jobs.download(job, download_path=folder, output_name=output)
         return

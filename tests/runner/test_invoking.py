@@ -66,7 +66,10 @@ def test_the_released_commit_is_given_and_only_the_scores_are_fetched(
     assert aml("jobs", "download", scored.json["name"], "--output", "model", "--to", where).code == 0
     assert (where / "named-outputs/model/commit").read_text().strip() == said.json["commit"]
     given = aml("invoke", "--wait", "--input", "/data/flowers.csv", "--input", "git_commit=mine", "--json")
-    assert aml("jobs", "download", given.json["name"], "--to", tmp_path / "given").code == 0
+    whole = aml("jobs", "download", given.json["name"], "--to", tmp_path / "given")
+    assert whole.code == 0 and {"scores", "gate", "model"} == {
+        path.name for path in (tmp_path / "given/named-outputs").iterdir()
+    }
     assert (tmp_path / "given/named-outputs/model/commit").read_text() == "mine\n"
     missing = outputs.find(Workspace(Settings(place, {})), given.json["name"], "nothing")
     assert missing is None

@@ -26,8 +26,8 @@ def newest(name: str, metric: str, *, before: str | None = None) -> Registered |
     """The newest version of the model ``name``, or the newest that is older than the version ``before``; ``None`` for none."""
     client = mlflow.MlflowClient()
     if before is not None:
-        versions = sorted(client.search_model_versions(f"name = '{name}'"), key=_age)
-        versions = versions[: [str(version.version) for version in versions].index(before)]
+        own = _age(client.get_model_version(name, before))
+        versions = [version for version in client.search_model_versions(f"name = '{name}'") if _age(version) < own]
     else:
         try:
             versions = client.get_registered_model(name).latest_versions
