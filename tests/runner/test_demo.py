@@ -42,7 +42,7 @@ def test_the_demo_from_nothing(home: Path) -> None:
     said = ended.stderr
     order = [
         "$ aml local up",
-        "stack local: 11 created",
+        "stack local: 21 created",
         "$ aml data upload jobs/data/iris_dataset.csv /iris_dataset.csv --stack local",
         "is now at /iris_dataset.csv",
         "environment iris:1 does not exist: making it",
