@@ -49,6 +49,18 @@ def test_the_yaml_is_tidy() -> None:
     assert said.returncode == 0, said.stdout
 
 
+def test_the_shell_scripts_are_sound(tmp_path: Path) -> None:
+    said = subprocess.run(
+        [BIN / "shellcheck", "scripts/setup", "scripts/lock", ".ci/run"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stdout
+    inline = "\n".join(sorted({scripts(step) for steps in STEPS.values() for step in steps} - {""}))
+    (tmp_path / "inline").write_text(f"#!/bin/bash\n{inline}")
+    # SC2317: behind the exit of one script stands the next
+    said = subprocess.run([BIN / "shellcheck", "--exclude=SC2317", tmp_path / "inline"], capture_output=True, text=True)
+    assert said.returncode == 0, said.stdout
+
+
 def test_what_azure_runs_is_valid_by_its_schema(tmp_path: Path) -> None:
     """The schema is one of documents without expressions, and of scalars as Azure reads them: as text."""
 
