@@ -38,6 +38,7 @@ async def reset(call: Call) -> Reply:
     def change(tx: Transaction) -> None:
         tx.delete(f"/subscriptions/{cloud.identity.subscription}")
         deleted.forget(tx)
+        tx.delete("/vaults")  # their secrets
         for group in tx.of_type("Microsoft.Resources/resourceGroups"):
             tx.delete(group.id)
 

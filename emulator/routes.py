@@ -43,6 +43,7 @@ ROOMS = (
     "emulator.providers.authorization",
     "emulator.storage.accounts",
     "emulator.providers.vaults",
+    "emulator.providers.secrets",
     "emulator.providers.monitoring",
     "emulator.providers.registries",
     "emulator.providers.managed_identities",

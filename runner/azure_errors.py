@@ -32,6 +32,7 @@ class Known:
 
 
 SIGN_IN = "az login"
+DOCTOR = "aml doctor, with the same --stack as this command"
 PRINCIPAL = "AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET"
 KNOWN: dict[str, Known] = {
     # Entra: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
@@ -70,10 +71,8 @@ KNOWN: dict[str, Known] = {
     ),
     "InvalidSubscriptionId": Known(Mistake, "The subscription's id is not one.", "az account list --output table"),
     "ResourceGroupNotFound": Known(Mistake, "The resource group does not exist.", "az group list --output table"),
-    "AuthorizationFailed": Known(CloudError, "This sign-in has no role that allows it.", "aml doctor"),
-    "LinkedAuthorizationFailed": Known(
-        CloudError, "This sign-in may not use a resource that is referred to.", "aml doctor"
-    ),
+    "AuthorizationFailed": Known(CloudError, "This sign-in has no role that allows it.", DOCTOR),
+    "LinkedAuthorizationFailed": Known(CloudError, "This sign-in may not use a resource that is referred to.", DOCTOR),
     "RequestDisallowedByPolicy": Known(
         CloudError, "A policy of the subscription forbids it.", "az policy assignment list --output table"
     ),
@@ -106,13 +105,11 @@ KNOWN: dict[str, Known] = {
         "The storage account's firewall refuses this network.",
         "allow it in the account's networking settings",
     ),
-    "ContainerNotFound": Known(
-        CloudError, "The datastore's container does not exist in its storage account.", "aml doctor"
-    ),
+    "ContainerNotFound": Known(CloudError, "The datastore's container does not exist in its storage account.", DOCTOR),
     "AccountIsDisabled": Known(CloudError, "The storage account is disabled.", "ask the subscription's owner"),
     # Azure Machine Learning: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas
-    "ClusterCoreQuotaReached": Known(CloudError, "The region's quota of cores is used up.", "aml doctor"),
-    "QuotaExceeded": Known(CloudError, "The region's quota of cores is used up.", "aml doctor"),
+    "ClusterCoreQuotaReached": Known(CloudError, "The region's quota of cores is used up.", DOCTOR),
+    "QuotaExceeded": Known(CloudError, "The region's quota of cores is used up.", DOCTOR),
     "InvalidVMSize": Known(
         Mistake, "The VM size does not exist in this region.", "az ml compute list-sizes --output table"
     ),
@@ -193,7 +190,7 @@ def _of_answer(error: HttpResponseError) -> RunnerError:
     given = list(codes(error))
     message = _words(_message(error))
     known = next((KNOWN[code] for code in given if code in KNOWN), None)
-    if known is None and re.search(r"soft.?deleted", message, re.IGNORECASE):
+    if known is None and re.search(r"soft.?deleted|in deleted state", message, re.IGNORECASE):
         known = SOFT_DELETED
     details = [message] if message else []
     request = getattr(error.response, "headers", {}).get("x-ms-request-id")

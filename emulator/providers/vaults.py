@@ -1,8 +1,7 @@
 """Key vaults, as Resource Manager knows them: https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults.
 
 A vault that is deleted holds its name until it is recovered or purged, or its retention is over
-(https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview). Secrets, keys and certificates
-(``*.vault.azure.net``) are not emulated yet.
+(https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview). What is in it is ``secrets``'.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emulator import bodies
-from emulator.errors import AzureError, conflict
+from emulator.errors import AzureError, bad_request, conflict
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
 from emulator.management import deleted, names, namespaces
 from emulator.management.arm import Kind, NameRule
 from emulator.management.envelope import timestamp
 from emulator.management.ids import ResourceId
+from emulator.providers import secrets
 from emulator.routes import Route
 from emulator.store import Document, Transaction
 
@@ -34,6 +34,28 @@ TYPE = "Microsoft.KeyVault/vaults"
 HOST = "management.azure.com"
 
 
+def _check_fixed(properties: dict[str, Any], old: Document | None) -> None:
+    """What cannot be taken back: https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview"""
+    before = old.body["properties"] if old is not None else {}
+    for name in ("enableSoftDelete", "enablePurgeProtection"):
+        if properties.get(name) is False:
+            raise bad_request(
+                "BadRequest",
+                f'The property "{name}" cannot be set to false. Enabling it for a vault is an irreversible action.',
+                target=f"properties.{name}",
+            )
+    days, wanted = before.get("softDeleteRetentionInDays"), properties.get("softDeleteRetentionInDays")
+    if days is not None and wanted is not None and wanted != days:
+        raise bad_request(
+            "BadRequest",
+            'The property "softDeleteRetentionInDays" has been set already and it can\'t be modified.',
+            target="properties.softDeleteRetentionInDays",
+        )
+    for name in ("enablePurgeProtection", "softDeleteRetentionInDays"):
+        if properties.get(name) is None and before.get(name) is not None:
+            properties[name] = before[name]
+
+
 async def _check(call: Call, id: ResourceId, body: dict[str, Any], old: Document | None) -> dict[str, Any]:
     bodies.need(body, "properties", dict, code="BadRequest")
     recovers = bodies.get(body, "properties.createMode", str) in ("recover", "Recover")
@@ -48,6 +70,7 @@ async def _check(call: Call, id: ResourceId, body: dict[str, Any], old: Document
             "A vault with the same name already exists in deleted state. You need to either recover or purge existing key vault. "
             "Follow this link https://go.microsoft.com/fwlink/?linkid=2149745 for more information on soft delete.",
         )
+    _check_fixed(body["properties"], old)
     bodies.need(body, "properties.tenantId", str, code="BadRequest")
     bodies.need(body, "properties.sku.name", str, code="BadRequest")
     by_role = bodies.get(body, "properties.enableRbacAuthorization", bool) or False
@@ -107,7 +130,12 @@ async def purge(call: Call) -> Reply:
     gone = _deleted(call)
     if gone.body["properties"].get("enablePurgeProtection"):
         raise AzureError(405, "MethodNotAllowed", "Operation 'DeletedVaultPurge' is not allowed.")
-    await call.cloud.store.write(lambda tx: deleted.forget(tx, gone.id))
+
+    def change(tx: Transaction) -> None:
+        deleted.forget(tx, gone.id)
+        secrets.forget(tx, gone.name)
+
+    await call.cloud.store.write(change)
     return Reply(200)
 
 

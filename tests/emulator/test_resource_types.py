@@ -42,10 +42,10 @@ def test_a_vault(arm: Any, group: str, vault_body: dict[str, Any]) -> None:
     assert arm.put(id, vault_body).status_code == 400
 
 
-def test_a_vaults_secrets_are_not_emulated_and_say_so(arm: Any, azure: Any) -> None:
-    answer = arm.get("https://v.vault.azure.net/secrets/x", version="7.4")
+def test_a_vaults_keys_are_not_emulated_and_say_so(arm: Any, azure: Any) -> None:
+    answer = arm.get("https://v.vault.azure.net/keys/x", version="7.4")
     assert code(answer) == (501, "NotImplemented")
-    assert "v.vault.azure.net/secrets/x" in answer.json()["error"]["message"]
+    assert "v.vault.azure.net/keys/x" in answer.json()["error"]["message"]
 
 
 def test_log_analytics_and_application_insights(arm: Any, group: str) -> None:
