@@ -50,6 +50,8 @@ class Finding:
 def examine(given: Given, config: Callable[[], Read]) -> Iterator[Finding]:
     """Every finding as soon as it is known. ``config`` reads the job's configuration."""
     yield from packages(metadata.requires(DISTRIBUTION) or (), _version)
+    if given.stack is not None and given.stack != "local":  # which aml local up looks after
+        yield from _attempt("stack", lambda: _preflight(given.stack or ""))
     found = yield from _settings(given)
     written = yield from _configuration(config)
     if found is None:
@@ -68,6 +70,13 @@ def examine(given: Given, config: Callable[[], Read]) -> Iterator[Finding]:
             yield from _attempt("compute", lambda: _compute(workspace, written))
         if settings.ENVIRONMENT in found.values and settings.ENVIRONMENT_VERSION in found.values:
             yield from _attempt("environment", lambda: _environment(workspace, written))
+
+
+def _preflight(stack: str) -> Iterator[Finding]:
+    from runner import preflight, stacks
+
+    if stack.rpartition("/")[2] in stacks.known():
+        yield from preflight.examine(stack)
 
 
 def packages(requirements: Iterable[str], version: Callable[[str], str | None]) -> Iterator[Finding]:

@@ -193,7 +193,10 @@ async def _list_permissions(call: Call) -> Reply:
     https://learn.microsoft.com/rest/api/authorization/permissions/list-for-resource
     """
     namespaces.check_version(call, "Microsoft.Authorization", "permissions")
-    if "id" in call.params:
+    namespaces.check_subscription(call.cloud, call.params["subscription"])
+    if "group" not in call.params:
+        pass
+    elif "id" in call.params:
         arm.get(call, ResourceId.parse(f"{_GROUP.format(**call.params)}/providers/{call.params['id']}"))
     else:
         arm.group(call.cloud.store, call.params["subscription"], call.params["group"])
@@ -205,6 +208,7 @@ _GROUP = "/subscriptions/{subscription}/resourceGroups/{group}"
 _PERMISSIONS = "providers/Microsoft.Authorization/permissions"
 
 ROUTES = (
+    Route("management.azure.com", "GET", f"/subscriptions/{{subscription}}/{_PERMISSIONS}", _list_permissions, ARM),
     Route("management.azure.com", "GET", f"{_GROUP}/{_PERMISSIONS}", _list_permissions, ARM),
     Route("management.azure.com", "GET", f"{_GROUP}/providers/{{id:path}}/{_PERMISSIONS}", _list_permissions, ARM),
 )

@@ -6,6 +6,7 @@ A vault that is deleted holds its name until it is recovered or purged, or its r
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from emulator import bodies
@@ -139,6 +140,19 @@ async def purge(call: Call) -> Reply:
     return Reply(200)
 
 
+async def name_available(call: Call) -> Reply:
+    """https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults/check-name-availability"""
+    _allowed(call)
+    name = bodies.need(call.json(), "name", str, code="BadRequest")
+    if not re.fullmatch(NAME.pattern, name):
+        message = NAME.message.replace("{name}", name)
+        return Reply(body={"nameAvailable": False, "reason": "AccountNameInvalid", "message": message})
+    if names.holder(call, TYPE, name) is not None or deleted.find(call.cloud.store, TYPE, name) is not None:
+        message = f"The vault name '{name}' is already in use."
+        return Reply(body={"nameAvailable": False, "reason": "AlreadyExists", "message": message})
+    return Reply(body={"nameAvailable": True})
+
+
 def _allowed(call: Call) -> None:
     namespaces.check_subscription(call.cloud, call.params["subscription"])
     namespaces.check_version(call, "Microsoft.KeyVault", "vaults")
@@ -177,6 +191,7 @@ KINDS = (Kind(TYPE, NAME, tracked=True, check=_check, render=_render, created=_c
 _OF = "/subscriptions/{subscription}/providers/Microsoft.KeyVault"
 _ONE = f"{_OF}/locations/{{location}}/deletedVaults/{{vault}}"
 ROUTES = (
+    Route(HOST, "POST", f"{_OF}/checkNameAvailability", name_available, ARM),
     Route(HOST, "GET", f"{_OF}/deletedVaults", list_deleted, ARM),
     Route(HOST, "GET", _ONE, get_deleted, ARM),
     Route(HOST, "POST", f"{_ONE}/purge", purge, ARM),

@@ -1,0 +1,78 @@
+"""``aml doctor --stack``, before the stack is applied: what the emulator, as a subscription, would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from emulator import Emulator
+from infra import evaluation
+from runner import preflight
+from runner.doctor import FAILURE, OK, Finding
+from tests.conftest import Arm
+
+
+@pytest.fixture(scope="module")
+def evaluated() -> Callable[..., evaluation.Evaluation]:
+    """The program's evaluation, which takes seconds and is the same for all of these tests."""
+    known: dict[str, evaluation.Evaluation] = {}
+
+    def evaluate(stack: str, config: Mapping[str, str]) -> evaluation.Evaluation:
+        if stack not in known:
+            known[stack] = real(stack, config)
+        return known[stack]
+
+    real = evaluation.evaluate
+    return evaluate
+
+
+@pytest.fixture(autouse=True)
+def once(azure: Emulator, evaluated: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "evaluate", evaluated)
+
+
+def found(check: str) -> Finding:
+    return next(one for one in preflight.examine("dev") if one.check == check)
+
+
+def vault_of(arm: Arm, group: str) -> tuple[str, str]:
+    """A vault with the name that the stack would take, in another group."""
+    name = found("vault").text.split()[2]
+    id = f"{group}/providers/Microsoft.KeyVault/vaults/{name}"
+    sku = {"family": "A", "name": "standard"}
+    tenant = "00000000-0000-0000-0000-000000000000"
+    body = {"location": "westeurope", "properties": {"tenantId": tenant, "sku": sku, "accessPolicies": []}}
+    assert arm.put(id, body).status_code == 200
+    return name, id
+
+
+def test_a_subscription_in_which_nothing_is_wrong(azure: Emulator) -> None:
+    levels = {one.check: one.level for one in preflight.examine("dev") if one.check != "engine"}
+    assert levels == dict.fromkeys(("providers", "deployer", "vault", "workspace", "storage", "quota"), OK)
+
+
+def test_a_vault_that_holds_the_name_is_told_with_the_command(arm: Arm, group: str) -> None:
+    name, id = vault_of(arm, group)
+    taken = found("vault")
+    assert taken.level == FAILURE and "is not free" in taken.text and taken.next and "aml:suffix" in taken.next
+    arm.delete(id)
+    deleted = found("vault")
+    assert deleted.level == FAILURE and f"{name} was deleted softly" in deleted.text and deleted.next is not None
+    assert f"az keyvault recover --name {name} --location westeurope" in deleted.next
+    assert f"az keyvault purge --name {name} --location westeurope" in deleted.next
+    root = f"/subscriptions/{arm.subscription}/providers/Microsoft.KeyVault"
+    arm.post(f"{root}/locations/westeurope/deletedVaults/{name}/purge")
+    assert found("vault").level == OK
+
+
+def test_a_provider_that_is_not_registered_is_told_with_the_command(arm: Arm) -> None:
+    provider = f"/subscriptions/{arm.subscription}/providers/Microsoft.ContainerRegistry"
+    if arm.post(f"{provider}/unregister", version="2021-04-01").status_code != 200:
+        pytest.skip("another test has a registry at this moment")
+    try:
+        told = found("providers")
+        assert told.level == FAILURE and "Microsoft.ContainerRegistry" in told.text
+        assert told.next == "az provider register --namespace Microsoft.ContainerRegistry --wait"
+    finally:
+        arm.post(f"{provider}/register", version="2021-04-01")
