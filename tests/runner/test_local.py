@@ -126,7 +126,9 @@ def test_status_tells_what_runs_where_since_when_in_which_version(local: Local) 
     assert time.time() - 600 < float(str(found["since"])) <= time.time()
     assert str(found["address"]).startswith("http://127.0.0.1:") and found["version"]
     text = local.tell("local", "status")
-    assert all(word in text for word in ("running", str(found["address"]), str(found["pid"]), f"{local.resources} resources"))
+    assert all(
+        word in text for word in ("running", str(found["address"]), str(found["pid"]), f"{local.resources} resources")
+    )
 
 
 def test_env_makes_any_other_client_one_of_the_emulator(local: Local) -> None:
