@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import NotEmulated, bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
 from emulator.machinelearning import checks, datastores, names
-from emulator.management import arm, deleted, identities
+from emulator.management import addresses, arm, deleted, identities
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind
 from emulator.store import Document, Transaction
@@ -319,7 +319,7 @@ def removed(call: Call, tx: Transaction, document: Document) -> None:
 
 async def delete(call: Call) -> Reply:
     """``forceToPurge`` is for one that was deleted before, too: its name is free then."""
-    id, _ = arm.target(call)
+    id, _ = addresses.target(call)
     if _purges(call) and _gone(call, str(id)):
         await call.cloud.store.write(lambda tx: deleted.forget(tx, str(id)))
         return Reply(200)

@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emulator.errors import AzureError, NotEmulated, bad_request, conflict, group_not_found, invalid_content, not_found
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
-from emulator.management import identities, locks, namespaces
+from emulator.management import addresses, identities, locks, namespaces, preconditions
 from emulator.management.envelope import number, page, render, system_data, timestamp
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind, NameRule
@@ -25,9 +25,6 @@ from emulator.management.operations import Operation
 from emulator.management.tags import check as check_tags
 from emulator.routes import Route
 from emulator.store import Document, Reader, Transaction
-
-if TYPE_CHECKING:
-    from emulator.cloud import Cloud
 
 # Part of this module's interface, from the modules below it.
 __all__ = ["Kind", "NameRule", "check_tags", "number", "page", "render", "system_data", "timestamp"]
@@ -44,7 +41,7 @@ class Changed(Exception):
 
 async def dispatch(call: Call) -> Reply:
     """Any request for a resource by its id, for a collection, or for an action."""
-    id, rest = target(call)
+    id, rest = addresses.target(call)
     kind = namespaces.kind(call, id, f"{id.type}/{rest}" if rest and call.method == "GET" else id.type)
     _check_scope(call, kind, id)
     call = _with_id(call, id)
@@ -61,23 +58,6 @@ async def dispatch(call: Call) -> Reply:
     if own is not None:
         return await own(call)
     return await verbs[call.method](call, kind, id)
-
-
-def target(call: Call) -> tuple[ResourceId, str]:
-    """The resource that the path names and, for a collection or an action, the one segment that is left over.
-
-    A collection directly below a namespace has an id with no type: its ``names`` are empty. ``az resource -g … -n …`` leaves a
-    segment empty where a child's parent would stand, ``Microsoft.Network//routeTables/t``.
-    """
-    before, after = _provider_split(call.method, re.sub("(/providers/[^/]+)//", r"\1/", call.path))
-    parts = after.split("/")
-    namespace, segments = parts[0], parts[1:]
-    if not segments or not all(parts):
-        raise bad_request("InvalidResourceId", f"'{call.path}' is not the id of a resource.")
-    scope = _scope(call, before)
-    even = len(segments) // 2 * 2
-    id = ResourceId(scope, namespace, tuple(segments[0:even:2]), tuple(segments[1:even:2]))
-    return _canonical(call.cloud, id), segments[-1] if even < len(segments) else ""
 
 
 # One verb each
@@ -119,7 +99,7 @@ async def delete(call: Call, kind: Kind, id: ResourceId) -> Reply:
     _check_container(call.cloud.store, id, "delete")
     if old is None:
         return Reply(204)
-    _preconditions(call, old)
+    preconditions.check(call, old)
     locks.check(call.cloud.store, str(id), "delete")
     if call.cloud.faults.strikes("stuck-delete", call.method, call.path):
         return await _stuck(call, old)
@@ -129,7 +109,7 @@ async def delete(call: Call, kind: Kind, id: ResourceId) -> Reply:
 
     def change(tx: Transaction) -> None:
         now = tx.get(str(id))
-        _preconditions(call, now)
+        preconditions.check(call, now)
         if kind.removed is not None and now is not None:
             kind.removed(call, tx, now)
         tx.delete(str(id))
@@ -184,7 +164,7 @@ async def _write(
     while True:
         old = store.get(key)
         _check_container(store, id, "write")
-        _preconditions(call, old)
+        preconditions.check(call, old)
         locks.check(store, key, "write")
         sent = body_from(old)
         body = await _checked(call, kind, id, sent, old)
@@ -308,43 +288,7 @@ def author(call: Call) -> str:
     return call.principal.client_id if call.principal else ""
 
 
-# The parts of a path
-
-
-def _provider_split(method: str, path: str) -> tuple[str, str]:
-    at = path.lower().rfind("/providers/")
-    if at < 0:
-        if path.lower().startswith(("/subscriptions/", "/providers")):
-            raise NotEmulated(f"{method} {path}")
-        raise _missing_subscription()
-    return path[:at], path[at + len("/providers/") :].strip("/")
-
-
-def _scope(call: Call, text: str) -> str:
-    """The scope in ARM's own spelling, its subscription checked."""
-    parts = text.strip("/").split("/") if text.strip("/") else []
-    if len(parts) >= 2 and parts[0].lower() == "subscriptions":
-        namespaces.check_subscription(call.cloud, parts[1])
-        parts[:2] = ["subscriptions", parts[1].lower()]
-        if len(parts) >= 4 and parts[2].lower() == "resourcegroups":
-            found = call.cloud.store.get("/".join(("", *parts[:2], "resourceGroups", parts[3])))
-            parts[2:4] = ["resourceGroups", found.name if found else parts[3]]
-    return "".join(f"/{part}" for part in parts)
-
-
-def _canonical(cloud: Cloud, id: ResourceId) -> ResourceId:
-    """The id in the spelling that its type, and the resources it is below, were first written in."""
-    kind = cloud.kinds.get(id.type)
-    if kind is not None:
-        types = kind.relative.split("/")
-        id = ResourceId(id.scope, kind.namespace, tuple(types), id.names)
-    parent = id.parent
-    if parent is not None:
-        stored = cloud.store.get(str(parent))
-        if stored is not None:
-            found = ResourceId.parse(stored.id)
-            id = ResourceId(found.scope, id.namespace, id.types, (*found.names, id.name))
-    return id
+# What a request must meet
 
 
 def _parent(id: ResourceId) -> str:
@@ -376,37 +320,10 @@ def _check_scope(call: Call, kind: Kind, id: ResourceId) -> None:
     """A resource stands in a group, and all of them can be listed by subscription; an extension stands anywhere."""
     before = id.scope.partition("/providers/")[0] if kind.extension else id.scope
     if not (before.startswith("/subscriptions/") or (kind.extension and not before)):
-        raise _missing_subscription()
+        raise addresses.missing_subscription()
     found = SCOPE.fullmatch(before)
     if found is None or not (found["group"] or kind.extension or not id.names):
         raise _no_method(call)
-
-
-def _preconditions(call: Call, document: Document | None) -> None:
-    """``If-Match`` and ``If-None-Match`` of a request that changes something."""
-    wanted, unwanted = call.headers.get("if-match"), call.headers.get("if-none-match")
-    if wanted is not None and not _etag_in(wanted, document):
-        found = f"is '{document.etag}'" if document else "does not exist"
-        raise AzureError(
-            412,
-            "PreconditionFailed",
-            (
-                f"The condition 'If-Match: {wanted}' is not met: the resource {found}."
-                if document is None
-                else f"The condition 'If-Match: {wanted}' is not met: the resource's ETag {found}."
-            ),
-        )
-    if unwanted is not None and document is not None and _etag_in(unwanted, document):
-        raise AzureError(
-            412, "PreconditionFailed", f"The condition 'If-None-Match: {unwanted}' is not met: the resource exists."
-        )
-
-
-def _etag_in(header: str, document: Document | None) -> bool:
-    if document is None:
-        return False
-    tags = [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
-    return "*" in tags or document.etag in tags
 
 
 def _with_id(call: Call, id: ResourceId) -> Call:
@@ -415,15 +332,6 @@ def _with_id(call: Call, id: ResourceId) -> Call:
 
 def _with_params(call: Call, params: Mapping[str, str]) -> Call:
     return replace(call, params={**call.params, **params})
-
-
-def _missing_subscription() -> AzureError:
-    """https://github.com/cloudquery/cloudquery/issues/6635"""
-    return AzureError(
-        404,
-        "MissingSubscription",
-        "The request did not have a subscription or a valid tenant level resource provider.",
-    )
 
 
 def _no_method(call: Call) -> AzureError:
