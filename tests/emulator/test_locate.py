@@ -23,6 +23,8 @@ GUID = "0f000000-0000-0000-0000-000000000001"
 WORKSPACE = ResourceId.parse(f"{SCOPE}/providers/{PROVIDER}/workspaces/w")
 OTHER = ResourceId.parse(f"{SCOPE}/providers/{PROVIDER}/workspaces/other")
 
+KEYLESS = {"credentials": {"credentialsType": "None"}}
+
 
 def fill(tx: Transaction) -> None:
     def put(id: ResourceId, properties: dict[str, Any], **body: Any) -> None:
@@ -33,11 +35,11 @@ def fill(tx: Transaction) -> None:
         for name, container in (("workspaceblobstore", "blobs"), ("workspaceartifactstore", "azureml")):
             put(
                 workspace.child("datastores", name),
-                {"datastoreType": "AzureBlob", "accountName": account, "containerName": container},
+                {"datastoreType": "AzureBlob", "accountName": account, "containerName": container, **KEYLESS},
             )
-    lake = {"datastoreType": "AzureDataLakeGen2", "accountName": "account3", "filesystem": "files"}
+    lake = {"datastoreType": "AzureDataLakeGen2", "accountName": "account3", "filesystem": "files", **KEYLESS}
     put(WORKSPACE.child("datastores", "lake"), lake)
-    share = {"datastoreType": "AzureFile", "accountName": "account3", "fileShareName": "share"}
+    share = {"datastoreType": "AzureFile", "accountName": "account3", "fileShareName": "share", **KEYLESS}
     put(WORKSPACE.child("datastores", "share"), share)
     for plural, name in (("data", "iris"), ("models", "forest"), ("codes", "code")):
         put(WORKSPACE.child(plural, name), {})
