@@ -50,6 +50,10 @@ def main(folder: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.umask(0o077)
+    made = folder / "pattern.made"
+    if not made.exists():  # or not to its end: MLflow does not go on with tables that it made by halves
+        for file in folder.glob("pattern.db*"):
+            file.unlink()
     _configure(folder)
     _write_through()
     register(folder)
@@ -59,6 +63,7 @@ def main(folder: Path) -> None:
     from mlflow.server import app, handlers
 
     handlers._get_tracking_store()  # makes the tables now, not while the first client waits
+    made.touch()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)
         # It is the client that closes a connection which it does not need: where both may, a request meets a closed one.

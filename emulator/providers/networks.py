@@ -203,13 +203,11 @@ async def _network_deleting(call: Call, document: Document) -> None:
 
 async def _subnet_deleting(call: Call, document: Document) -> None:
     store = call.cloud.store
-    endpoints = [(one, one.body["properties"]["subnet"]["id"]) for one in store.of_type(ENDPOINT)]
-    computes = [
-        (one, (one.body["properties"]["properties"].get("subnet") or {}).get("id", ""))
-        for one in store.of_type("Microsoft.MachineLearningServices/workspaces/computes")
-    ]
-    for one, subnet in [*endpoints, *computes]:
-        if subnet.lower() == document.id.lower():
+    computes = store.of_type("Microsoft.MachineLearningServices/workspaces/computes")
+    subnets = [(one, bodies.get(one.body, "properties.subnet.id", str)) for one in store.of_type(ENDPOINT)]
+    subnets += [(one, bodies.get(one.body, "properties.properties.subnet.id", str)) for one in computes]
+    for one, subnet in subnets:
+        if (subnet or "").lower() == document.id.lower():
             _in_use(call, document, one.id, "InUseSubnetCannotBeDeleted", "Subnet")
 
 
@@ -225,8 +223,8 @@ async def _gateway_deleting(call: Call, document: Document) -> None:
 
 async def _address_deleting(call: Call, document: Document) -> None:
     for gateway in call.cloud.store.of_type(GATEWAY):
-        for address in gateway.body["properties"].get("publicIpAddresses") or []:
-            if address["id"].lower() == document.id.lower():
+        for address in bodies.get(gateway.body, "properties.publicIpAddresses", list) or []:
+            if (bodies.get(address, "id", str) or "").lower() == document.id.lower():
                 _in_use(call, document, gateway.id, "PublicIPAddressCannotBeDeleted", "Public IP address")
 
 
@@ -237,7 +235,7 @@ async def _zone_deleting(call: Call, document: Document) -> None:
 
 def _subnets_with(call: Call, name: str, id: str) -> Iterator[str]:
     for subnet in call.cloud.store.of_type(SUBNET):
-        if (subnet.body["properties"].get(name) or {}).get("id", "").lower() == id.lower():
+        if (bodies.get(subnet.body, f"properties.{name}.id", str) or "").lower() == id.lower():
             yield subnet.id
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from emulator import Emulator
 from tests.conftest import Arm
+from tests.emulator.storage import spoken_to
 
 BODY = {"location": "westeurope"}
 
@@ -246,21 +249,29 @@ def test_subscriptions(arm: Arm, azure: Any) -> None:
     assert error(arm.get("/subscriptions/mine", version="2022-12-01")) == (400, "InvalidSubscriptionId")
 
 
-def test_a_provider_is_registered_before_its_resources(arm: Arm, group: str, table: str) -> None:
-    provider = f"/subscriptions/{arm.subscription}/providers/Microsoft.ContainerRegistry"
-    assert arm.get(provider, version="2021-04-01").json()["registrationState"] == "Registered"
-    assert arm.post(f"{provider}/unregister", version="2021-04-01").json()["registrationState"] == "NotRegistered"
-    try:
-        refused = arm.put(
-            f"{group}/providers/Microsoft.ContainerRegistry/registries/{name()}", {**BODY, "sku": {"name": "Basic"}}
+def test_a_provider_is_registered_before_its_resources(tmp_path: Path) -> None:
+    """Of an emulator of its own: one that has resources, whosoever they are, cannot be unregistered."""
+    with Emulator(tmp_path / "home", port=0) as azure, spoken_to(azure):
+        arm = Arm(azure)
+        group = f"/subscriptions/{arm.subscription}/resourceGroups/g"
+        assert arm.put(group, BODY, version="2024-03-01").ok
+        assert arm.put(f"{group}/providers/Microsoft.Network/routeTables/t", BODY).ok
+        provider = f"/subscriptions/{arm.subscription}/providers/Microsoft.ContainerRegistry"
+        assert arm.get(provider, version="2021-04-01").json()["registrationState"] == "Registered"
+        assert arm.post(f"{provider}/unregister", version="2021-04-01").json()["registrationState"] == "NotRegistered"
+        try:
+            refused = arm.put(
+                f"{group}/providers/Microsoft.ContainerRegistry/registries/{name()}", {**BODY, "sku": {"name": "Basic"}}
+            )
+            assert error(refused) == (409, "MissingSubscriptionRegistration")
+        finally:
+            assert arm.post(f"{provider}/register", version="2021-04-01").json()["registrationState"] == "Registered"
+        busy = arm.post(
+            f"/subscriptions/{arm.subscription}/providers/Microsoft.Network/unregister", version="2021-04-01"
         )
-        assert error(refused) == (409, "MissingSubscriptionRegistration")
-    finally:
-        assert arm.post(f"{provider}/register", version="2021-04-01").json()["registrationState"] == "Registered"
-    busy = arm.post(f"/subscriptions/{arm.subscription}/providers/Microsoft.Network/unregister", version="2021-04-01")
-    assert error(busy) == (409, "SubscriptionHasResources")
-    unknown = arm.get(f"/subscriptions/{arm.subscription}/providers/No.Such", version="2021-04-01")
-    assert error(unknown) == (404, "InvalidResourceNamespace")
+        assert error(busy) == (409, "SubscriptionHasResources")
+        unknown = arm.get(f"/subscriptions/{arm.subscription}/providers/No.Such", version="2021-04-01")
+        assert error(unknown) == (404, "InvalidResourceNamespace")
 
 
 @pytest.mark.parametrize(

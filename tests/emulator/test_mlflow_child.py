@@ -6,10 +6,12 @@ import os
 import re
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import requests
 
@@ -47,6 +49,11 @@ def gone(pid, seconds=10):
 
 
 def test_it_ends_with_a_killed_parent_and_has_what_it_acknowledged(tmp_path):
+    (tmp_path / "mlflow").mkdir()
+    with closing(
+        sqlite3.connect(tmp_path / "mlflow/pattern.db")
+    ) as half_made:  # by one that was killed while it first started
+        half_made.execute("CREATE TABLE experiments (experiment_id INTEGER)")
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     with parent.stdout as said:
         child, port = map(int, said.readline().split())

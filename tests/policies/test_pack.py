@@ -25,7 +25,7 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # what the engine sends in a p
 @pytest.fixture(scope="module")
 def pack() -> Iterator[AnalyzerStub]:
     facts = {"PULUMI_PROJECT": "aml", "PULUMI_STACK": "prod", "PULUMI_DRY_RUN": "true"}
-    command = [sys.executable, "-m", "pulumi.policy", "127.0.0.1:1", str(FOLDER)]
+    command = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(FOLDER)]
     with subprocess.Popen(command, env={**os.environ, **facts}, cwd=FOLDER, stdout=subprocess.PIPE) as server:
         try:
             assert server.stdout is not None
