@@ -31,6 +31,7 @@ from infra import table
 from infra.arm import Arm
 from infra.errors import ApplyError
 from infra.functions import CLIENT_CONFIG, Functions
+from infra.naming import region
 from infra.outcome import NOTHING, Done, explained
 
 T = TypeVar("T")
@@ -190,15 +191,10 @@ def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
         for index, pair in enumerate(zip(wanted, found, strict=True)):
             yield from differences(*pair, f"{path}[{index}]")
     elif isinstance(wanted, str) and isinstance(found, str):
-        same = wanted.lower() == found.lower() or (path == "location" and _region(wanted) == _region(found))
+        same = wanted.lower() == found.lower() or (path == "location" and region(wanted) == region(found))
         yield from () if same else (path,)
     elif wanted != found:
         yield path
-
-
-def _region(text: str) -> str:
-    """``West Europe`` is ``westeurope``."""
-    return text.lower().replace(" ", "")
 
 
 def revealed(value: Any) -> Any:

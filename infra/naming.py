@@ -108,3 +108,8 @@ def short(region: str) -> str:
 def _plain(part: str, rule: Rule) -> str:
     """``part`` in the letters, digits and single joins that every type's rule allows."""
     return re.sub(r"[^a-z0-9]+", rule.join, part.lower()).strip("-")
+
+
+def region(text: object) -> str:
+    """A region's name as Azure compares it: ``West Europe`` is ``westeurope``."""
+    return str(text).lower().replace(" ", "")

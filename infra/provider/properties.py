@@ -17,6 +17,8 @@ from typing import Any
 import pulumi
 from pulumi.runtime.rpc import UNKNOWN
 
+from infra.naming import region
+
 MISSING = object()
 IMPORTING = threading.Lock()  # the SDK's modules come when they are looked at, and not for two threads at once
 
@@ -42,7 +44,7 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[Difference]:
     elif old is MISSING or new is MISSING:
         if not (old is MISSING or old is None) or not (new is MISSING or new is None):
             yield Difference(path, "ADD" if old is MISSING else "DELETE", old)
-    elif old != new and not (path == "location" and _region(old) == _region(new)):
+    elif old != new and not (path == "location" and region(old) == region(new)):
         yield Difference(path, "UPDATE", old)
 
 
@@ -153,7 +155,3 @@ def _join(path: str, key: str) -> str:
     if not re.fullmatch(r"[A-Za-z_$][\w$]*", key):
         return f'{path}["{key}"]'
     return f"{path}.{key}" if path else key
-
-
-def _region(text: Any) -> str:
-    return str(text).lower().replace(" ", "")
