@@ -134,11 +134,14 @@ def test_what_a_killed_warden_left_is_found_by_its_marker(tmp_path: Path) -> Non
 def test_a_killed_nursery_takes_no_warden_with_it_and_is_started_again(tmp_path: Path) -> None:
     async def go() -> None:
         tree = await Tree.plant()
+        tree.start([shell(tmp_path, "touch started; until [ -e go ]; do sleep 0.01; done; exit 6")])
+        until((tmp_path / "started").exists)
         os.kill(NURSERY.pid, signal.SIGKILL)
         until(lambda: psutil.Process(NURSERY.pid).status() == psutil.STATUS_ZOMBIE)
         killed = NURSERY.pid
         assert await (await Tree.plant()).run([shell(tmp_path, "exit 5")]) == [Ended(0, 5)]
         assert NURSERY.pid != killed and not psutil.pid_exists(killed)
-        assert await tree.run([shell(tmp_path, "exit 6")]) == [Ended(0, 6)]
+        (tmp_path / "go").touch()
+        assert await tree.ended() == [Ended(0, 6)]
 
     asyncio.run(go())
