@@ -111,14 +111,19 @@ class Transaction(Reader):
             editor=by or (old.editor if old else ""),
             sequence=old.sequence if old else last + 1,
         )
+        self.restore(document)
+        return document
+
+    def restore(self, document: Document) -> None:
+        """Write a document exactly as it is: one that was read before, and deleted since."""
         self._connection.execute(
             f"INSERT OR REPLACE INTO document (key, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                id.lower(),
+                document.id.lower(),
                 document.id,
                 document.type,
                 document.parent,
-                json.dumps(body),
+                json.dumps(document.body),
                 document.etag,
                 document.created,
                 document.changed,
@@ -127,7 +132,6 @@ class Transaction(Reader):
                 document.sequence,
             ),
         )
-        return document
 
     def delete(self, id: str) -> bool:
         """Remove ``id`` and everything below it; whether there was anything."""

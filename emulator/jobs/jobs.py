@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.errors import not_found, user_error
+from emulator.errors import AzureError, not_found, user_error
 from emulator.history.artifacts import Artifacts
 from emulator.http import Call, Reply
 from emulator.jobs import credentials, failures, submission
@@ -143,7 +143,9 @@ class Jobs:
 
         return await self._cloud.store.write(change)
 
-    async def cancel(self, document: Document) -> Execution | Orchestration | None:
+    async def cancel(
+        self, document: Document, reason: str = "The job was canceled by its user."
+    ) -> Execution | Orchestration | None:
         """Ask the job to end; its execution, if it has one. Raises ``UserError`` (400) for a job that has ended."""
 
         def change(tx: Transaction) -> Document:
@@ -162,7 +164,7 @@ class Jobs:
         await self._cloud.store.write(change)
         execution = self.executing(document)
         if execution is not None:
-            execution.cancel("The job was canceled by its user.")
+            execution.cancel(reason)
         return execution
 
     def executing(self, document: Document) -> Execution | Orchestration | None:
@@ -345,10 +347,11 @@ async def delete(call: Call) -> Reply:
 
 
 async def deleting(call: Call, document: Document) -> None:
-    """The job goes with its workspace: what it runs ends first."""
+    """The job goes with its workspace: what it runs ends first, and who recovers the workspace finds it canceled."""
     execution = call.cloud.jobs.executing(document)
     if execution is not None and execution.task is not None:
-        execution.cancel("The job's workspace was deleted.")
+        with contextlib.suppress(AzureError):  # it is at its end
+            await call.cloud.jobs.cancel(document, "The job's workspace was deleted.")
         await asyncio.wait({execution.task})
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import NotEmulated, bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
 from emulator.machinelearning import checks, datastores, names
-from emulator.management import addresses, arm, deleted, identities
+from emulator.management import arm, deleted, identities
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind
 from emulator.store import Document, Transaction
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 TYPE = f"{names.PROVIDER}/workspaces"
-RETENTION = 14  # days, https://learn.microsoft.com/azure/machine-learning/concept-soft-delete
+# What a soft deletion keeps, and for how many days: https://learn.microsoft.com/azure/machine-learning/concept-soft-delete
+RETENTION = 14
+ENDED = ("computes", "batchendpoints", "privateendpointconnections", "providers")  # what it does not keep
 ARTIFACTS, FILES, WORK = "azureml", "azureml-filestore-{guid}", "code-391ff5ac-6576-460f-ba4d-7e03433c68b6"
 # What a workspace is bound to, the type of each, and whether it can do without.
 BOUND = {
@@ -65,7 +67,7 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
     kind = checks.text(body, "kind") or "Default"
     if kind.lower() != "default":
         raise NotEmulated(f"workspaces of kind '{kind}'")
-    if old is None and _gone(call, str(id)):
+    if old is None and _gone(call, id) is not None:
         raise bad_request(
             "BadRequest", "Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete"
         )
@@ -192,7 +194,8 @@ def _bound(call: Call, name: str, sent: Mapping[str, Any]) -> str | None:
 async def _stores(call: Call, id: ResourceId, properties: Mapping[str, Any], old: Document | None) -> None:
     """The containers and the datastores of a workspace, before the workspace is told of: none is ever seen without them."""
     mode = properties["systemDatastoresAuthMode"]
-    if old is not None and old.body["properties"]["systemDatastoresAuthMode"] == mode:
+    there = call.cloud.store.get(str(id)) is not None  # which one that is recovered is not yet
+    if there and old is not None and old.body["properties"]["systemDatastoresAuthMode"] == mode:
         return
     account, guid = ResourceId.parse(properties["storageAccount"]).name, properties["workspaceId"]
     containers = {
@@ -312,26 +315,45 @@ async def deleting(call: Call, document: Document) -> None:
 
 
 def removed(call: Call, tx: Transaction, document: Document) -> None:
-    """https://learn.microsoft.com/azure/machine-learning/concept-soft-delete"""
+    """Unless it is purged, its history, assets, datastores and connections stay with it."""
     if not _purges(call):
-        deleted.keep(tx, document, RETENTION)
+        below = len(document.id) + 1
+        content = (one for one in tx.below(document.id) if one.id[below:].lower().split("/")[0] not in ENDED)
+        deleted.keep(tx, document, RETENTION, content)
+
+
+async def put(call: Call) -> Reply:
+    """``allowRecoverSoftDeletedWorkspace`` has one back that was deleted, changed by what else is sent. API version
+    2022-01-01-preview documents it, and the template of azure-ai-ml sends it; what it does with a body that is not whole is ours.
+    """
+    id = ResourceId.parse(call.params["id"])
+    gone = _gone(call, id)
+    if gone is None or not checks.truth(checks.properties_of(call.json()), "allowRecoverSoftDeletedWorkspace", False):
+        return await arm.put(call, KIND, id)
+    # Refused, if it is, before anything is had back.
+    arm.check_writable(call, id, gone.was)
+    await arm.check(call, KIND, id, arm.merge(gone.body, call.json()), gone.was)
+    await call.cloud.store.write(lambda tx: deleted.restore(tx, gone))
+    return await arm.patch(call, KIND, id)
 
 
 async def delete(call: Call) -> Reply:
     """``forceToPurge`` is for one that was deleted before, too: its name is free then."""
-    id, _ = addresses.target(call)
-    if _purges(call) and _gone(call, str(id)):
-        await call.cloud.store.write(lambda tx: deleted.forget(tx, str(id)))
-        return Reply(200)
-    return await arm.delete(call, KIND, id)
+    id = ResourceId.parse(call.params["id"])
+    reply = await arm.delete(call, KIND, id)
+    if reply.status != 204 or not _purges(call) or _gone(call, id) is None:
+        return reply
+    await call.cloud.store.write(lambda tx: deleted.forget(tx, str(id)))
+    return Reply(200)
 
 
 def _purges(call: Call) -> bool:
     return (call.option("forceToPurge") or "").lower() == "true"
 
 
-def _gone(call: Call, id: str) -> bool:
-    return any(one.id.lower() == id.lower() for one in deleted.of_type(call.cloud.store, TYPE))
+def _gone(call: Call, id: ResourceId) -> deleted.Deleted | None:
+    found = deleted.of_type(call.cloud.store, TYPE)
+    return next((one for one in found if one.id.lower() == str(id).lower()), None)
 
 
 KIND = Kind(
@@ -343,6 +365,7 @@ KIND = Kind(
     render=render,
     deleting=deleting,
     removed=removed,
+    put=put,
     delete=delete,
     actions={
         "listKeys": list_keys,

@@ -163,11 +163,9 @@ async def _write(
     store, key = call.cloud.store, str(id)
     while True:
         old = store.get(key)
-        _check_container(store, id, "write")
-        preconditions.check(call, old)
-        locks.check(store, key, "write")
+        check_writable(call, id, old)
         sent = body_from(old)
-        body = await _checked(call, kind, id, sent, old)
+        body = await check(call, kind, id, sent, old)
         fails = call.cloud.faults.strikes("operation-fails", call.method, call.path)
         operation, error = Operation.new(call, key) if kind.long or fails else None, None
         if fails:
@@ -200,27 +198,6 @@ async def _write(
         await kind.created(call, document, old)
     headers = {"ETag": f'"{document.etag}"', **(operation.headers if operation is not None else {})}
     return Reply(200 if old else kind.creates, render(call.cloud, document), headers)
-
-
-async def _checked(
-    call: Call, kind: Kind, id: ResourceId, body: dict[str, Any], old: Document | None
-) -> dict[str, Any]:
-    """The body as it is stored: what ARM itself asks of any body, then what the type asks."""
-    for name, wanted in (("properties", dict), ("tags", dict), ("sku", dict), ("identity", dict), ("location", str)):
-        if body.get(name) is not None and not isinstance(body[name], wanted):
-            raise invalid_content(f"The property '{name}' must be a JSON {'object' if wanted is dict else 'string'}.")
-    body = {name: value for name, value in body.items() if name not in ("id", "name", "type", "etag", "systemData")}
-    if body.get("properties"):
-        body["properties"] = {name: one for name, one in body["properties"].items() if name != "provisioningState"}
-    check_tags(body.get("tags"))
-    if kind.tracked:
-        body["location"] = _location(call, kind, id, body, old)
-        body["tags"] = body.get("tags") or {}
-    if body.get("identity"):
-        body["identity"] = identities.assign(call, body["identity"], old)
-    if kind.check is not None:
-        body = await kind.check(call, id, body, old)
-    return body
 
 
 def _location(call: Call, kind: Kind, id: ResourceId, body: Mapping[str, Any], old: Document | None) -> str:
@@ -269,6 +246,32 @@ def group(store: Reader, subscription: str, name: str) -> Document:
     if document is None:
         raise group_not_found(name)
     return document
+
+
+def check_writable(call: Call, id: ResourceId, old: Document | None) -> None:
+    """What is asked before a body is looked at: group, parent, preconditions, locks."""
+    _check_container(call.cloud.store, id, "write")
+    preconditions.check(call, old)
+    locks.check(call.cloud.store, str(id), "write")
+
+
+async def check(call: Call, kind: Kind, id: ResourceId, body: dict[str, Any], old: Document | None) -> dict[str, Any]:
+    """The body as it is stored: what ARM itself asks of any body, then what the type asks."""
+    for name, wanted in (("properties", dict), ("tags", dict), ("sku", dict), ("identity", dict), ("location", str)):
+        if body.get(name) is not None and not isinstance(body[name], wanted):
+            raise invalid_content(f"The property '{name}' must be a JSON {'object' if wanted is dict else 'string'}.")
+    body = {name: value for name, value in body.items() if name not in ("id", "name", "type", "etag", "systemData")}
+    if body.get("properties"):
+        body["properties"] = {name: one for name, one in body["properties"].items() if name != "provisioningState"}
+    check_tags(body.get("tags"))
+    if kind.tracked:
+        body["location"] = _location(call, kind, id, body, old)
+        body["tags"] = body.get("tags") or {}
+    if body.get("identity"):
+        body["identity"] = identities.assign(call, body["identity"], old)
+    if kind.check is not None:
+        body = await kind.check(call, id, body, old)
+    return body
 
 
 def merge(old: Any, new: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Arm
+from tests.emulator.machinelearning import workspace_id
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 
@@ -59,21 +60,65 @@ def test_the_vaults_and_workspaces_of_a_deleted_group_hold_their_names(arm: Arm,
     assert arm.put(vault, body()).status_code == 200
 
 
-def test_a_deleted_workspace_is_purged_or_refused(workspace: Any, arm: Arm) -> None:
-    from azure.ai.ml.entities import Workspace
-    from azure.core.exceptions import HttpResponseError
+def test_a_deleted_workspace_is_recovered_with_what_azure_keeps_or_purged(workspace: Any, arm: Arm) -> None:
+    """https://learn.microsoft.com/azure/machine-learning/concept-soft-delete"""
+    from azure.ai.ml import command
+    from azure.ai.ml.entities import AmlCompute, Data, Environment, Workspace
+    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+    name, id = workspace.workspace_name, workspace_id(workspace)
+    group = id.partition("/providers/")[0]
 
     def create() -> Any:
-        found = Workspace(name=name, location="westeurope")
-        return workspace.workspaces.begin_create(found).result()
+        return workspace.workspaces.begin_create(Workspace(name=name, location="westeurope")).result()
 
-    name = workspace.workspace_name
-    workspace.workspaces.begin_delete(name, delete_dependent_resources=False, permanently_delete=True).result()
-    create()
-    workspace.workspaces.begin_delete(name, delete_dependent_resources=False).result()
+    def delete(**how: bool) -> None:
+        workspace.workspaces.begin_delete(name, delete_dependent_resources=False, **how).result()
+
+    def recover(location: str = "westeurope") -> Any:
+        body = {"location": location, "tags": {"a": "b"}, "properties": {"allowRecoverSoftDeletedWorkspace": "True"}}
+        return arm.put(id, body, version="2022-01-01-preview")
+
+    def purge(of: str = id) -> Any:
+        return arm.delete(of, query={"forceToPurge": "true"})
+
+    plain = Environment(image="mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04")
+    path = "azureml://datastores/workspaceblobstore/paths/x"
+    workspace.data.create_or_update(Data(name="kept", version="1", path=path, type="uri_folder"))
+    workspace.compute.begin_create_or_update(AmlCompute(name="cluster", size="STANDARD_DS3_V2")).result()
+    job = workspace.jobs.create_or_update(command(command="sleep 600", environment=plain))
+    before = arm.get(id).json()
+    delete()
+    for refused in (workspace.jobs.list, create, lambda: workspace.data.get("kept", version="1")):
+        with pytest.raises(HttpResponseError):
+            list(refused())
     with pytest.raises(HttpResponseError, match="Soft-deleted workspace exists. Please purge or recover it"):
         create()
-    id = f"/subscriptions/{arm.subscription}/resourceGroups/{workspace.resource_group_name}"
-    id = f"{id}/providers/Microsoft.MachineLearningServices/workspaces/{name}"
-    assert arm.delete(id, query={"forceToPurge": "true"}).status_code == 200
+    elsewhere = recover("northeurope")
+    assert (elsewhere.status_code, elsewhere.json()["error"]["code"]) == (409, "InvalidResourceLocation")
+    assert arm.get(id).status_code == 404, "What is refused has nothing back."
+
+    assert recover().status_code == 200
+    after = arm.get(id).json()
+    assert after["tags"] == {"a": "b"} and after["identity"] == before["identity"]
+    same = ("workspaceId", "storageAccount", "friendlyName")
+    assert [after["properties"][one] for one in same] == [before["properties"][one] for one in same]
+    assert after["systemData"]["createdAt"] == before["systemData"]["createdAt"]
+    assert workspace.jobs.get(job.name).status == "Canceled", "What ran was ended."
+    tracking = after["properties"]["mlFlowTrackingUri"].replace("azureml://", "https://")
+    run = arm.session.get(f"{tracking}/api/2.0/mlflow/runs/get", params={"run_id": job.name}, timeout=30)
+    assert run.json()["run"]["info"]["run_id"] == job.name
+    assert workspace.data.get("kept", version="1").path.endswith("/paths/x/")
+    assert workspace.datastores.get_default().name == "workspaceblobstore"
+    with pytest.raises(ResourceNotFoundError):
+        workspace.compute.get("cluster")
+    assert purge(f"{group}x{id.removeprefix(group)}").json()["error"]["code"] == "ResourceGroupNotFound"
+
+    delete()
+    assert arm.delete(after["properties"]["storageAccount"]).status_code == 200
+    assert recover().json()["error"]["code"] == "InvalidResourceReference"
+    assert (purge().status_code, purge().status_code) == (200, 204)
     assert create().name == name
+    assert not list(workspace.jobs.list()) and not list(workspace.data.list())
+    delete(permanently_delete=True)
+    assert recover().json()["error"]["code"] == "ValidationError", "There is nothing to recover: it would be a new one."
