@@ -117,7 +117,7 @@ KNOWN: dict[str, Known] = {
 SOFT_DELETED = Known(
     CloudError,
     "A deleted workspace or key vault still holds the name.",
-    "az ml workspace delete --permanently-delete (workspace), az keyvault purge (vault), or take another name",
+    "aml doctor --stack NAME has the commands that recover or purge it; or take another name",
 )
 
 

@@ -6,6 +6,7 @@ its sizes.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +20,9 @@ from runner.rest import ARM, ARM_SCOPE, Rest
 SUBSCRIPTIONS, PROVIDERS, PERMISSIONS = "2022-12-01", "2021-04-01", "2022-04-01"
 ML, VAULT, ACCOUNT = "Microsoft.MachineLearningServices", "Microsoft.KeyVault", "Microsoft.Storage"
 ML_VERSION, VAULT_VERSION, ACCOUNT_VERSION = "2024-10-01", "2023-07-01", "2024-01-01"
+# The one API version that documents how a workspace is recovered; it is told what the workspace is bound to, as at its creation.
+RECOVERS = "2022-01-01-preview"
+BOUND = ("storageAccount", "keyVault", "applicationInsights", "containerRegistry")
 UNASKED = (401, 403, 404, 405, 501)  # statuses of an answer that says nothing of what was asked
 
 
@@ -32,7 +36,9 @@ def examine(stack: str) -> Iterator[Finding]:
 
         _, values = stackfile.read(stack)
         subscription = values.get("azure-native:subscriptionId") or _subscription(rest)
-        made = evaluate(stack, {**values, "azure-native:subscriptionId": subscription}).declared
+        evaluated = evaluate(stack, {**values, "azure-native:subscriptionId": subscription})
+    made = evaluated.declared
+    bodies = {request.id: request.body for request in evaluated.sent}
     types = {one.id: table.type_of(one.id) for one in made}
     location = values["azure-native:location"]
     root = f"{ARM}/subscriptions/{subscription}"
@@ -42,7 +48,7 @@ def examine(stack: str) -> Iterator[Finding]:
         if type == f"{VAULT}/vaults":
             yield from _vault(rest, root, id, location)
         elif type == f"{ML}/workspaces":
-            yield from _workspace(rest, id)
+            yield from _workspace(rest, id, bodies[id])
         elif type == f"{ACCOUNT}/storageAccounts":
             yield from _account(rest, root, id)
     yield from _quota(rest, root, location, [one.inputs for one in made if one.type.endswith(":Compute")])
@@ -122,7 +128,7 @@ def _vault(rest: Rest, root: str, id: str, location: str) -> Iterator[Finding]:
     yield Finding("vault", FAILURE, text, recover if held else f"{recover}; or, losing what is in it: {purge}", 2)
 
 
-def _workspace(rest: Rest, id: str) -> Iterator[Finding]:
+def _workspace(rest: Rest, id: str, body: Mapping[str, Any]) -> Iterator[Finding]:
     """Azure lists no deleted workspaces; what to type is told beforehand."""
     name = id.rpartition("/")[2]
     if _ask(rest, f"{ARM}{id}", ML_VERSION) is not None:
@@ -130,13 +136,13 @@ def _workspace(rest: Rest, id: str) -> Iterator[Finding]:
         return
     # Not az ml workspace delete --permanently-delete: https://github.com/Azure/azure-cli/issues/33756
     purge = f"az rest --method DELETE --url '{ARM}{id}?api-version=2025-12-01&forceToPurge=true'"
+    bound = {name: value for name, value in body["properties"].items() if name in BOUND and value}
+    properties = {**bound, "allowRecoverSoftDeletedWorkspace": "True"}
+    said = json.dumps({"location": body["location"], "identity": body["identity"], "properties": properties})
+    recover = f"az rest --method PUT --url '{ARM}{id}?api-version={RECOVERS}' --body '{said}'"
     text = f"{name} does not exist; Azure does not tell whether one of the name was deleted softly in the last 14 days"
-    yield Finding(
-        "workspace",
-        OK,
-        text,
-        f"if up says 'Soft-deleted workspace exists', recover it in the portal (Recently deleted), or purge it: {purge}",
-    )
+    next = f"if up says 'Soft-deleted workspace exists': {recover}, then pulumi import it; or, losing what is in it: {purge}"
+    yield Finding("workspace", OK, text, next)
 
 
 def _account(rest: Rest, root: str, id: str) -> Iterator[Finding]:

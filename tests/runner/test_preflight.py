@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -40,11 +42,14 @@ def vault_of(arm: Arm, group: str) -> tuple[str, str]:
     """A vault with the name that the stack would take, in another group."""
     name = found("vault").text.split()[2]
     id = f"{group}/providers/Microsoft.KeyVault/vaults/{name}"
+    assert arm.put(id, {"location": "westeurope", **vault()}).status_code == 200
+    return name, id
+
+
+def vault() -> dict[str, object]:
     sku = {"family": "A", "name": "standard"}
     tenant = "00000000-0000-0000-0000-000000000000"
-    body = {"location": "westeurope", "properties": {"tenantId": tenant, "sku": sku, "accessPolicies": []}}
-    assert arm.put(id, body).status_code == 200
-    return name, id
+    return {"properties": {"tenantId": tenant, "sku": sku, "accessPolicies": []}}
 
 
 def test_a_subscription_in_which_nothing_is_wrong(azure: Emulator) -> None:
@@ -64,6 +69,44 @@ def test_a_vault_that_holds_the_name_is_told_with_the_command(arm: Arm, group: s
     root = f"/subscriptions/{arm.subscription}/providers/Microsoft.KeyVault"
     arm.post(f"{root}/locations/westeurope/deletedVaults/{name}/purge")
     assert found("vault").level == OK
+
+
+def test_a_workspace_that_was_deleted_is_recovered_and_purged_by_the_commands_that_are_told(arm: Arm) -> None:
+    told = found("workspace").next or ""
+    commands = {
+        verb: (url, body) for verb, url, body in re.findall(r"--method (\w+) --url '(.+?)'(?: --body '(.+?)')?", told)
+    }
+    url, body = commands["PUT"]
+    sent = json.loads(body)
+    bound = {name: id for name, id in sent["properties"].items() if name != "allowRecoverSoftDeletedWorkspace"}
+    id = url.removeprefix("https://management.azure.com").partition("?")[0]
+    group = id.partition("/providers/")[0]
+    (identity,) = sent["identity"]["userAssignedIdentities"]
+    made = {
+        group: {},
+        identity: {},
+        bound["storageAccount"]: {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}},
+        bound["keyVault"]: vault(),
+        bound["containerRegistry"]: {"sku": {"name": "Basic"}},
+        bound["applicationInsights"]: {"kind": "web", "properties": {"Application_Type": "web"}},
+        id: {"identity": sent["identity"], "properties": bound},
+    }
+    try:
+        for each, properties in made.items():
+            assert arm.put(each, {"location": "westeurope", **properties}).status_code in (200, 201)
+        arm.delete(id)
+        assert arm.put(id, {"location": "westeurope", **made[id]}).status_code == 400
+        assert arm.call("PUT", url, sent, version=None).status_code == 200
+        arm.delete(id)
+        assert arm.call("DELETE", commands["DELETE"][0], version=None).status_code == 200
+        assert arm.put(id, {"location": "westeurope", **made[id]}).status_code == 201
+    finally:
+        arm.delete(id, query={"forceToPurge": "true"})
+        arm.delete(group)
+        arm.post(
+            f"/subscriptions/{arm.subscription}/providers/Microsoft.KeyVault/locations/westeurope/deletedVaults"
+            f"/{bound['keyVault'].rpartition('/')[2]}/purge"
+        )
 
 
 def test_a_provider_that_is_not_registered_is_told_with_the_command(arm: Arm) -> None:
