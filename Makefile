@@ -30,7 +30,7 @@ bench: ## the figures of benchmarks/README.md
 	@scripts/setup test
 	@.venv/bin/python -m benchmarks
 
-engine: ## the Pulumi engine: the one on PATH, else built once for this user (needs Go, minutes)
+engine: ## the Pulumi engine: the one on PATH, else one for the tests, built once (needs Go, minutes)
 	@scripts/setup demo
 	@.venv/bin/python -m infra.engine_build
 

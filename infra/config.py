@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
+from pulumi import RunError
 from pulumi.runtime import config as given
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
@@ -20,6 +21,13 @@ from infra.domain import ObjectId, Words
 from infra.errors import ConfigError
 
 LOCATION = "azure-native:location"
+
+
+class Refused(ConfigError, RunError):
+    """Under ``pulumi up`` its message is all that a person sees of it: Pulumi shows no traceback for a ``RunError``."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "set it right in the stack's file; docs/stacks.md has every key")
 
 
 class _Section(BaseModel):
@@ -210,13 +218,13 @@ def parse(project: str, values: Mapping[str, str]) -> Config:
         if namespace == project and name != "location":
             own[name] = _value(key, value)
         elif namespace == project:
-            raise ConfigError(f"{key}: the region is {LOCATION}, which the provider reads too")
+            raise Refused(f"{key}: the region is {LOCATION}, which the provider reads too")
     if LOCATION not in values:
-        raise ConfigError(f"{LOCATION}: missing; the stack's region, such as westeurope")
+        raise Refused(f"{LOCATION}: missing; the stack's region, such as westeurope")
     try:
         return Config.model_validate({**own, "location": values[LOCATION]})
     except ValidationError as error:
-        raise ConfigError("; ".join(_lines(project, error))) from None
+        raise Refused("; ".join(_lines(project, error))) from None
 
 
 def check_subscription(project: str, config: Config, subscription: str) -> None:
@@ -224,7 +232,7 @@ def check_subscription(project: str, config: Config, subscription: str) -> None:
     for key in ("resource_group", "storage"):
         id = getattr(config.existing, key)
         if id and id.split("/")[2].lower() != subscription.lower():
-            raise ConfigError(
+            raise Refused(
                 f"{project}:existing.{to_camel(key)}: '{id}' is in another subscription than the stack, {subscription}"
             )
 
@@ -235,7 +243,7 @@ def _value(key: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"{key}: not JSON: {error}") from None
+        raise Refused(f"{key}: not JSON: {error}") from None
 
 
 def _lines(project: str, error: ValidationError) -> Iterator[str]:

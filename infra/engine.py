@@ -27,8 +27,8 @@ from infra.arm import ENDPOINT
 from infra.emulated import emulator_behind
 from infra.errors import EngineError, NotTheEmulator
 
+INSTALL = engine_build.INSTALL
 OLDEST = (3, 255)  # the first whose stack files, plan files and events this project was tried with
-INSTALL = "https://www.pulumi.com/docs/install/"
 PROVIDER = Path(__file__).parent / "provider" / "bin"
 PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
@@ -101,7 +101,7 @@ REFUSALS = (
         "pulumi plugin install resource azure-native; against the emulator: put infra/provider/bin on PATH",
     ),
     (
-        r"ConfigError: (?P<what>[^\n]+)",
+        r"error: (?P<what>[\w-]+:[^\s:]+: [^\n]+)",  # infra.config: a key, and what is wrong with it
         "{what}",
         "set it right in stacks/Pulumi.{stack}.yaml; docs/stacks.md has every key",
     ),
@@ -125,11 +125,11 @@ def find() -> Program:
     if found:
         raise EngineError(
             f"The Pulumi engine {found[0].path} is {found[0].version or 'broken'}, and {oldest} is the oldest that will do.",
-            f"install a newer one ({INSTALL}), or build it with Go: make engine",
+            f"install a newer one: {INSTALL}; for the tests alone, make engine builds one with Go",
         )
     raise EngineError(
         "There is no Pulumi engine: no 'pulumi' on PATH, and none was built.",
-        f"install {oldest} or newer ({INSTALL}), or build it with Go: make engine",
+        f"install {oldest} or newer: {INSTALL}; for the tests alone, make engine builds one with Go",
     )
 
 

@@ -1,7 +1,8 @@
 """The Pulumi engine from its Go module: built once for this user and machine, kept in the user's cache.
 
 Which version is said by ``requirements/engine/go.mod``, and what it is made of by the ``go.sum`` beside it. The vendor's own
-distribution, found on ``PATH``, is always as good: ``make engine`` builds nothing then.
+distribution, found on ``PATH``, is always as good, and ``make engine`` builds nothing then. It has more: the Python language
+host, which is no Go module to be had. Ours is for the tests, which bring a small one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from infra.errors import EngineError, StackError
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = ROOT / "requirements" / "engine"
 PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
+INSTALL = "https://www.pulumi.com/docs/install/"
 SDK = "github.com/pulumi/pulumi/sdk/v3"
 # What starts a Python program for the engine; the vendor ships it beside the engine, as the cache does.
 PYTHON_EXEC = "pulumi-language-python-exec"
@@ -51,7 +53,7 @@ def build() -> Path:
     if go is None:
         raise EngineError(
             "There is no Pulumi engine on this machine, and no 'go' on PATH to build one with.",
-            "install Pulumi (https://www.pulumi.com/docs/install/), or Go (https://go.dev/dl/) and make engine",
+            f"install Pulumi ({INSTALL}), or Go (https://go.dev/dl/) and make engine",
         )
     folder = engine.parent
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +78,7 @@ def _go(go: str, *arguments: str) -> str:
     if ended.returncode != 0:
         raise EngineError(
             f"The Pulumi engine could not be built: go {arguments[0]} ended with {ended.returncode}.\n{ended.stderr.strip()}",
-            "is the Go module proxy reached from here? Else install Pulumi: https://www.pulumi.com/docs/install/",
+            f"is the Go module proxy reached from here? Else install Pulumi: {INSTALL}",
         )
     return ended.stdout.strip()
 
@@ -93,6 +95,8 @@ def main() -> int:
             except EngineError:
                 print(f"engine: Pulumi {version()} from its Go module, once on this machine: minutes", file=sys.stderr)
         print(build())
+        if not shutil.which("pulumi-language-python"):
+            print(f"engine: enough for the tests; to apply stacks, install Pulumi: {INSTALL}", file=sys.stderr)
     except StackError as error:
         print(f"engine: {error}\nengine: next: {error.next}", file=sys.stderr)
         return 1

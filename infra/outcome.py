@@ -12,6 +12,7 @@ from infra.errors import ApplyError
 
 NOTHING: Mapping[str, str] = {}
 
+REGION = "set azure-native:location in the stack's file to one of: az account list-locations --query '[].name' --output table"
 NEXT = {
     "StorageAccountAlreadyTaken": "the name belongs to somebody else's account: set aml:suffix in the stack's file",
     "VaultAlreadyExists": "the name is taken, perhaps by a vault in soft-delete: set aml:suffix, or purge that vault",
@@ -21,13 +22,16 @@ NEXT = {
     "OperationTimedOut": "look at it in the portal's activity log; the same command again goes on from here",
     "ResourceDeploymentFailure": "the activity log says why; the same command again sends it anew",
     "TooManyRequests": "wait a minute, then the same command again",
+    "LocationNotAvailableForResourceGroup": REGION,
+    "LocationNotAvailableForResourceType": REGION,
     "InvalidResourceLocation": "it exists in another region: delete it, or set azure-native:location back",
 }
 # What holds a name though it was deleted: Azure has no code of its own for it, but says so.
 DELETED = {
     "already exists in deleted state": "to have it back, set aml:recoverVault to true in the stack's file; to begin anew, "
     "az keyvault purge --name {name}",
-    "Soft-deleted workspace exists": "to have it back, recover it in the portal (Recently deleted); to begin anew, "
+    "Soft-deleted workspace exists": "to have it back, recover it in the portal (Recently deleted) or as aml doctor --stack says, "
+    "and pulumi import it; to begin anew, "
     "az rest --method DELETE --url 'https://management.azure.com{path}?api-version=2025-12-01&forceToPurge=true'",
 }
 
