@@ -41,7 +41,8 @@ KEPT = ("version", "lock", "up.lock", "shell.json", "ca", "identity", "environme
 
 @dataclass(frozen=True)
 class Up:
-    """``started`` is false where an emulator ran already; ``asked`` is the port that was taken, if one was asked for."""
+    """``started`` is false where an emulator ran already; ``asked`` is the port that was taken, if one was asked for; ``applied``
+    is ``None`` where no stack was to be."""
 
     address: str
     folder: Path
@@ -50,7 +51,7 @@ class Up:
     asked: int | None
     start_seconds: float
     apply_seconds: float
-    applied: Applied
+    applied: Applied | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,13 @@ class Status:
     outputs: Mapping[str, str] | None = None
 
 
-def up(*, port: int | None = None, prune: bool = False, report: Callable[[Done], None] = lambda done: None) -> Up:
+def up(
+    *,
+    port: int | None = None,
+    stack: bool = True,
+    prune: bool = False,
+    report: Callable[[Done], None] = lambda done: None,
+) -> Up:
     """Start the emulator where none runs, apply the stack, write down its outputs. Sets this process's environment."""
     home = project.state_folder()
     emulator = _emulator(home, port or _last_port(home))
@@ -90,7 +97,7 @@ def up(*, port: int | None = None, prune: bool = False, report: Callable[[Done],
             from infra import apply
 
             before = apply.Memory.read(_read(_file(home)).get("memory"))
-            if not apply.remembers(STACK, before):
+            if stack and not apply.remembers(STACK, before):
                 from infra import inprocess
 
                 inprocess.preload()
@@ -99,9 +106,10 @@ def up(*, port: int | None = None, prune: bool = False, report: Callable[[Done],
         environment = emulator.environment()
         os.environ.update(environment)
         _write(_shell_file(home), {"given": environment, "machine": machine})
-        applied = apply.apply(STACK, before=before, prune=prune, report=report)
-        written = {"outputs": applied.outputs, "environment": environment, "memory": vars(applied.memory)}
-        _write(_file(home), written)
+        applied = apply.apply(STACK, before=before, prune=prune, report=report) if stack else None
+        if applied is not None:
+            written = {"outputs": applied.outputs, "environment": environment, "memory": vars(applied.memory)}
+            _write(_file(home), written)
     taken = port if port not in (None, emulator.port) else None
     address = f"http://127.0.0.1:{emulator.port}"
     return Up(address, home, _file(home), not ran, taken, ready - started, time.monotonic() - ready, applied)

@@ -133,8 +133,9 @@ class Resources:
         kind = table.resource_type(token)
         if not kind.singleton and self._arm.get(wanted.path, {"api-version": kind.api_version}) is not None:
             raise ApplyError(
-                f"{wanted.id} exists, and is not in this stack's state",
-                f"delete it, or take it into the stack: pulumi import {token} NAME '{wanted.id}'",
+                f"cannot create already existing resource '{wanted.id}': it is not in this stack's state",
+                "take it into the stack with pulumi import (docs/stacks.md: What exists already), or delete it; what aml local up "
+                "made goes with aml local reset --no-stack",
             )
         try:
             return wanted.id, self._put(token, wanted)

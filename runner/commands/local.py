@@ -18,6 +18,7 @@ from runner.options import Group
 from runner.progress import Progress, duration
 
 if TYPE_CHECKING:
+    from infra.apply import Applied
     from infra.outcome import Done
 
 # As emulator.faults has them, which is not imported for a line of help.
@@ -52,6 +53,9 @@ SHELLS: Mapping[str, Callable[[str, str], str]] = {
 }
 
 
+stack_option = click.option("--no-stack", is_flag=True, help="Do not apply the stack: Pulumi's own engine will.")
+
+
 @click.group(cls=Group)
 def command() -> None:
     """The emulator on this machine, with the local stack applied.
@@ -63,9 +67,12 @@ def command() -> None:
 @command.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to ask for; another one where it is taken.")
 @click.option("--prune", is_flag=True, help="Delete what an earlier up made and the program no longer has.")
-def up(port: int | None, prune: bool) -> None:
+@stack_option
+def up(port: int | None, prune: bool, no_stack: bool) -> None:
     """Start the emulator and apply the local stack; safe to repeat."""
-    bring_up(port, prune=prune)
+    bring_up(port, stack=not no_stack, prune=prune)
+    if no_stack:
+        return
     talk.say("next:")
     talk.say("  aml data upload FILE /FILE --stack local")
     talk.say("  aml experiment --stack local --input-data-path /FILE --output-data-path /")
@@ -74,7 +81,7 @@ def up(port: int | None, prune: bool) -> None:
     talk.say("  aml local status | logs | down")
 
 
-def bring_up(port: int | None = None, *, prune: bool = False) -> None:
+def bring_up(port: int | None = None, *, stack: bool = True, prune: bool = False) -> None:
     """Up, and what it did, told."""
 
     def report(done: Done) -> None:
@@ -86,22 +93,29 @@ def bring_up(port: int | None = None, *, prune: bool = False) -> None:
 
     talk.say(f"target: the emulator on this machine, state in {project.shown(project.state_folder())}")
     with Progress() as progress:
-        progress.at("starting the emulator and applying the stack", 0)
-        found = local.up(port=port, prune=prune, report=report)
-    applied = found.applied
-    counts = [done.change for done in applied.resources]
-    said = ", ".join(f"{counts.count(change)} {change}" for change in dict.fromkeys(sorted(counts)))
-    talk.say(f"stack local: {said} in {found.apply_seconds:.1f} s")
-    for id in applied.deleted:
-        talk.say(f"  - deleted {id}")
-    for id in applied.left:
-        talk.say(f"note: {id} is no longer in the program and stays; aml local up --prune deletes it")
+        progress.at("starting the emulator and applying the stack" if stack else "starting the emulator", 0)
+        found = local.up(port=port, stack=stack, prune=prune, report=report)
+    if found.applied is not None:
+        _say(found.applied, found.apply_seconds)
     if found.asked is not None:
         why = "is taken" if found.started else "was asked for, and the emulator ran already"
         talk.say(f"note: port {found.asked} {why}")
     how = f"started in {found.start_seconds:.1f} s" if found.started else "was running"
     talk.say(f"emulator {how}: {found.address}")
-    talk.say(f"settings: {project.shown(found.file)}")
+    if found.applied is not None:
+        talk.say(f"settings: {project.shown(found.file)}")
+    else:
+        talk.say("next: aml infra plan --stack local --out local.plan && aml infra apply --plan local.plan")
+
+
+def _say(applied: Applied, seconds: float) -> None:
+    counts = [done.change for done in applied.resources]
+    said = ", ".join(f"{counts.count(change)} {change}" for change in dict.fromkeys(sorted(counts)))
+    talk.say(f"stack local: {said} in {seconds:.1f} s")
+    for id in applied.deleted:
+        talk.say(f"  - deleted {id}")
+    for id in applied.left:
+        talk.say(f"note: {id} is no longer in the program and stays; aml local up --prune deletes it")
 
 
 @command.command()
@@ -159,10 +173,12 @@ def env(shell: str | None) -> None:
 
 @command.command()
 @click.option("--yes", is_flag=True, help="Also where jobs are running.")
-def reset(yes: bool) -> None:
+@stack_option
+def reset(yes: bool, no_stack: bool) -> None:
     """Remove every resource, job and blob.
 
-    The CA, the credential and the environments that were built stay; where the emulator ran, it runs again, empty.
+    The CA, the credential and the environments that were built stay; where the emulator ran, it runs again, with the stack
+    applied anew.
     """
     running = local.jobs_running() if local.status().running else 0
     if running and not yes:
@@ -173,7 +189,7 @@ def reset(yes: bool) -> None:
     ran = local.reset()
     talk.say(f"{project.shown(project.state_folder())} is empty")
     if ran:
-        bring_up()
+        bring_up(stack=not no_stack)
     else:
         talk.say("next: aml local up")
 

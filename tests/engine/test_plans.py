@@ -258,10 +258,7 @@ def test_what_is_there_already_is_refused_and_can_be_imported(project: Project, 
 
     project.say({name: ALL[name] for name in ("group", "account", "vault", "workspace")})
     said = project.up(fails=True)
-    assert (
-        "is not in this stack's state" in said
-        and "pulumi import azure-native:machinelearningservices:Workspace" in said
-    )
+    assert f"cannot create already existing resource '{id}'" in said and "next: take it into the stack" in said, said
     token = "azure-native:machinelearningservices:Workspace"
     project.pulumi(
         "import", token, "workspace", id, "--yes", "--skip-preview", "--generate-code=false", "--protect=false"

@@ -259,8 +259,10 @@ def test_reset_empties_the_state_and_keeps_the_emulator_what_it_is(two: Local) -
     assert "1 job is running" in two("reset", code=1).stderr
     assert two.status["running"] is True
 
-    said = two("reset", "--yes").stderr
-    assert "is empty" in said and f"stack local: {two.resources - 1} created, 1 updated" in said
+    said = two("reset", "--yes", "--no-stack").stderr
+    assert "is empty" in said and "stack local:" not in said and "next: aml infra plan --stack local" in said
+    assert two.status["running"] is True and not two.status["outputs"]
+    assert f"stack local: {two.resources - 1} created, 1 updated" in two("up").stderr
     assert not (two.home / "runs" / "a-job").exists()
     assert two.variables == before
 
