@@ -38,6 +38,12 @@ class Program:
     path: Path
     version: str
 
+    @property
+    def python(self) -> str | None:
+        """What runs a Python program for it, on PATH or beside it: Pulumi's own distribution has it, and ``make engine`` not."""
+        folders = [os.environ.get("PATH", os.defpath), str(self.path.parent)]
+        return shutil.which("pulumi-language-python", path=os.pathsep.join(folders))
+
 
 @dataclass(frozen=True)
 class Engine:

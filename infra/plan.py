@@ -23,6 +23,7 @@ from infra.engine import Engine
 from infra.errors import EngineError, PlanError
 
 FORMAT = 1
+UNMET = "but none were seen"  # said of each step of a plan that was not come to: it follows from what failed
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,18 @@ def apply(plan: Plan, engine: Engine, say: Callable[[str], None]) -> None:
             assert up.stdout is not None, "It was asked for."
             said = []
             for line in up.stdout:
-                said.append(line)
-                say(line.rstrip("\n"))
+                if UNMET not in line:
+                    said.append(line.strip())
+                    say(line.rstrip("\n"))
     if up.returncode:
-        wrong = dict.fromkeys(line.strip() for line in said if line.strip().startswith("error:"))
-        raise EngineError("\n  ".join(["The engine stopped half-way; what it did stays:", *wrong]), again)
+        raise stopped(said, again)
+
+
+def stopped(said: Collection[str], again: str) -> EngineError:
+    """The error for an apply of which these lines were told. What to do is what the provider says, if it does, or ``again``."""
+    wrong = dict.fromkeys(line for line in said if line.startswith("error:"))
+    nexts = [line.removeprefix("next:").strip() for line in said if line.startswith("next:")]
+    return EngineError("\n  ".join(["The engine stopped half-way; what it did stays:", *wrong]), (nexts or [again])[0])
 
 
 def program(stack: str) -> str:

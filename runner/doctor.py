@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner import conda, credentials, resources, settings
 from runner.config import Read
-from runner.errors import Mistake, RunnerError
+from runner.errors import Mistake, NeverApplied, RunnerError
 from runner.rest import ARM, ARM_SCOPE, ML_SCOPE
 from runner.settings import Given
 
@@ -150,6 +150,9 @@ def _version(name: str) -> str | None:
 def _settings(given: Given) -> Generator[Finding, None, settings.Settings | None]:
     try:
         found = settings.load(given, needs=())
+    except NeverApplied as error:  # nothing is wrong before a first up
+        yield Finding("settings", OK, str(error), error.next)
+        return None
     except RunnerError as error:
         yield _failure("settings", error)
         return None

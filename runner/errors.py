@@ -2,6 +2,7 @@
 
     RunnerError
       Mistake        1  the caller's: a setting, a name, a file, an option
+        NeverApplied    a stack that nobody has brought up yet
       CloudError     2  ours or Azure's: no answer, a refusal, something that does not work
       JobFailed      3  the job ran and did not complete
 
@@ -36,6 +37,10 @@ class RunnerError(Exception):
 
 class Mistake(RunnerError):
     exit_code = 1
+
+
+class NeverApplied(Mistake):
+    pass
 
 
 class CloudError(RunnerError):

@@ -62,8 +62,13 @@ def _engine() -> Iterator[Finding]:
         found = engine.find()
     except EngineError as error:
         yield Finding("engine", WARNING, str(error), error.next)
+        return
+    said = f"Pulumi {found.version}, {found.path}"
+    if found.python is None:
+        text = f"{said}, is without 'pulumi-language-python', which runs the program"
+        yield Finding("engine", WARNING, text, f"install Pulumi's own distribution: {engine.INSTALL}")
     else:
-        yield Finding("engine", OK, f"Pulumi {found.version}, {found.path}")
+        yield Finding("engine", OK, said)
 
 
 def _subscription(rest: Rest) -> str:

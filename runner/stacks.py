@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from runner import project
-from runner.errors import CloudError, Mistake
+from runner.errors import CloudError, Mistake, NeverApplied
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){0,2}")  # Pulumi's: [[organisation/]project/]stack
 
@@ -78,7 +78,9 @@ def _from_pulumi(name: str) -> Stack:
     except (ValueError, AttributeError) as error:
         raise CloudError(f"Pulumi's outputs of stack '{name}' are not JSON: {error}.") from None
     if not outputs:
-        raise Mistake(f"The stack '{name}' has no outputs: it was never applied.", next=f"pulumi up --stack {name}")
+        raise NeverApplied(
+            f"The stack '{name}' has no outputs: it was never applied.", next=f"pulumi up --stack {name}"
+        )
     return Stack(name, outputs)
 
 

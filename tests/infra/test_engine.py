@@ -65,7 +65,9 @@ def test_the_engine_on_path_is_taken_where_it_is_new_enough(machine: Machine) ->
     with pytest.raises(EngineError, match="is broken"):
         engine.find()
     new = machine.pulumi("3.300.1-alpha.7")
-    assert engine.find() == engine.Program(new, "3.300.1-alpha.7")
+    found = engine.find()
+    assert found == engine.Program(new, "3.300.1-alpha.7")
+    assert found.python is None and machine.has("pulumi-language-python", "") and found.python is not None
 
 
 def test_the_engine_is_built_once_and_whole(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

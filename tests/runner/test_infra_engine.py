@@ -89,6 +89,8 @@ def test_what_was_reviewed_is_applied_or_nothing(aml: Aml, project: Project, arm
         assert said.code == 1 and words in said.err, said.err
         assert arm.get(project.account(arm)).json()["tags"] == tags
 
+    doctor = {one["check"]: (one["level"], one["text"]) for one in aml("doctor", "--stack", "test", "--json").json}
+    assert doctor["settings"] == ("ok", "The stack 'test' has no outputs: it was never applied.")
     said = planned()
     assert "account (StorageAccount)" in said.out and "stack test: 2 create" in said.err
     assert arm.get(project.account(arm)).status_code == 404  # a plan changes nothing
