@@ -3,9 +3,11 @@
     conflict          a write is answered 409: another operation is at work on the resource
     throttle          a request is answered 429, with Retry-After
     error             a request is answered 500
+    forbidden         a request is answered 403: who asks has no role for it
     operation-fails   a long operation is accepted, and ends Failed; the resource is there, and its provisioningState says so
     stuck-delete      a deletion is accepted, and does not end while the fault is there
-    role-delay        a role assignment counts only once it is so many seconds old
+    role-delay        a role assignment counts only once it is so many seconds old, the local principal's too, which may do
+                      everything otherwise; for resources whose id has ``path`` in it, until it is taken back
 
 A fault is for requests to Resource Manager whose path has ``path`` in it, ``times`` of them (0: until it is taken back). They
 are in memory alone: an emulator that starts has none.
@@ -22,8 +24,8 @@ from emulator.gateway.hosts import CONTROLS
 from emulator.http import Call, Reply
 from emulator.routes import Route
 
-FAULTS = ("conflict", "throttle", "error", "operation-fails", "stuck-delete", "role-delay")
-ANSWERED = ("conflict", "throttle", "error")  # in place of the answer
+ANSWERED = ("conflict", "throttle", "error", "forbidden")  # in place of the answer
+FAULTS = (*ANSWERED, "operation-fails", "stuck-delete", "role-delay")
 WRITES = ("PUT", "PATCH", "POST", "DELETE")
 
 
@@ -48,9 +50,10 @@ class Faults:
     _all: list[Fault] = field(default_factory=list)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    @property
-    def role_delay(self) -> float:
-        return max((fault.seconds for fault in self._all if fault.kind == "role-delay"), default=0)
+    def role_delay(self, scope: str) -> float:
+        """How old an assignment must be, in seconds, to count at ``scope``, a resource's id."""
+        delays = (fault for fault in self._all if fault.kind == "role-delay" and fault.path.lower() in scope.lower())
+        return max((fault.seconds for fault in delays), default=0)
 
     def answer(self, method: str, path: str) -> None:
         """Raises the error that a fault has for this request."""
@@ -108,6 +111,14 @@ def _error(fault: Fault, path: str) -> AzureError:
         )
         failure.headers |= retry
         return failure
+    if fault.kind == "forbidden":
+        # https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-authorization-failed
+        return AzureError(
+            403,
+            "AuthorizationFailed",
+            f"The client does not have authorization to perform this action over scope '{path}' or the scope is invalid. "
+            "If access was recently granted, please refresh your credentials.",
+        )
     return AzureError(500, "InternalServerError", "Encountered internal server error.")
 
 

@@ -114,7 +114,7 @@ REFUSALS = (
     (
         r"the stack is currently locked by",
         "Another update of stack '{stack}' is at work, or was killed.",
-        "wait for it; when there is none: pulumi cancel --stack {stack}",
+        "wait for it; when there is none: aml infra recover --stack {stack}",
     ),
 )
 

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from infra import changes, stackfile
+from infra import changes, recovery, stackfile
 from infra.changes import Change, Property
 from infra.engine import Engine
 from infra.errors import EngineError, PlanError
@@ -64,7 +64,9 @@ def read(file: Path) -> Plan:
 
 
 def make(engine: Engine, allowed: Collection[str] = ()) -> Plan:
-    """What the engine would do now. Raises ``EngineError``."""
+    """What the engine would do now. Raises ``EngineError``, and ``PlanError`` where the last update was killed half-way."""
+    before = recovery.deployment(engine)
+    recovery.check(before, engine.stack)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "plan.json")
         preview = engine.run("preview", "--json", "--save-plan", str(file)).stdout
@@ -74,7 +76,7 @@ def make(engine: Engine, allowed: Collection[str] = ()) -> Plan:
         stack=engine.stack,
         commit=commit(),
         program=program(engine.stack),
-        state=state(engine),
+        state=_digest(before.get("resources")),
         world=_digest([asdict(one) for one in drift]),
         counts=changes.summary(preview),
         changes=changes.planned(preview),
@@ -113,7 +115,9 @@ def apply(plan: Plan, engine: Engine, say: Callable[[str], None]) -> None:
             again,
         )
     gate(plan.changes, plan.allowed)
-    if plan.state != state(engine):
+    now = recovery.deployment(engine)
+    recovery.check(now, plan.stack)
+    if plan.state != _digest(now.get("resources")):
         raise PlanError(f"The stack '{plan.stack}' was updated since the plan was made.", again)
     if plan.world != _digest([asdict(one) for one in look(engine)]):
         raise PlanError(
@@ -155,13 +159,6 @@ def program(stack: str) -> str:
     for file in (root / "Pulumi.yaml", stackfile.find(stack.rpartition("/")[2], root)):
         files[file.name] = file.read_text("utf-8")
     return _digest([files, {name: version(name) for name in ("pulumi", "pulumi-azure-native")}])
-
-
-def state(engine: Engine) -> str:
-    """The digest of what the engine knows of the stack's resources."""
-    said = engine.run("stack", "export").stdout
-    deployment = json.loads(said[said.index("{") : said.rindex("}") + 1]).get("deployment") or {}
-    return _digest(deployment.get("resources"))
 
 
 def commit() -> str:

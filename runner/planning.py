@@ -7,11 +7,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra import changes, engine
+from infra import changes, engine, recovery
 from infra import plan as plans
+from infra.arm import Arm
 from infra.changes import Change
 from infra.plan import Plan
-from runner import project, stacks, talk
+from infra.recovery import Left
+from runner import credentials, project, stacks, talk
 from runner.judgement import stack_errors
 
 LOCAL = "local"
@@ -44,6 +46,11 @@ def apply(file: Path) -> str:
 def drift(stack: str) -> tuple[Change, ...]:
     with _engine(stack) as opened:
         return plans.look(opened)
+
+
+def recover(stack: str) -> tuple[Left, ...]:
+    with _engine(stack) as opened, Arm(credentials.choose(os.environ).make()) as arm:
+        return recovery.recover(opened, arm)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Who may do what with data: role assignments, as the data planes ask for them.
 
 The local principal stands for a person who may do everything, as an Owner with the data roles may; every other principal (a
-managed identity) may do what its assignments say, at the resource or above it. What Resource Manager itself is asked for is
+managed identity) may do what its assignments say, at the resource or above it, and so may the local one where a fault delays
+them: somebody has to wait. What Resource Manager itself is asked for is
 not decided here.
 """
 
@@ -22,9 +23,10 @@ DEFINITION = "Microsoft.Authorization/roleDefinitions"
 
 def allowed(cloud: Cloud, object_id: str, scope: str, action: str) -> bool:
     """Whether the principal may do ``action`` (as a role's data actions name it) at ``scope``, a resource's id."""
-    if object_id.lower() == cloud.identity.local.object_id.lower():
+    delay = cloud.faults.role_delay(scope)
+    if not delay and object_id.lower() == cloud.identity.local.object_id.lower():
         return True
-    settled = time.time() - cloud.faults.role_delay
+    settled = time.time() - delay
     for assignment in cloud.store.of_type(ASSIGNMENT):
         given = assignment.body["properties"]
         below = f"{scope}/".lower().startswith(f"{given['scope'].rstrip('/')}/".lower())

@@ -127,15 +127,14 @@ class Resources:
         same_name = all(olds.get(name) == news.get(name) or not known(news.get(name)) for name in names)
         return Plan(changes, makes_another, bool(makes_another) and same_name)
 
-    def create(self, token: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    def create(self, token: str, urn: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Refuses, as azure-native does, to take over a resource that is there and that the stack does not know."""
         wanted = table.request(token, inputs, subscription=self.functions.subscription)
         kind = table.resource_type(token)
         if not kind.singleton and self._arm.get(wanted.path, {"api-version": kind.api_version}) is not None:
             raise ApplyError(
                 f"cannot create already existing resource '{wanted.id}': it is not in this stack's state",
-                "take it into the stack with pulumi import (docs/stacks.md: What exists already), or delete it; what aml local up "
-                "made goes with aml local reset --no-stack",
+                _taken_in(token, urn, wanted.id),
             )
         try:
             return wanted.id, self._put(token, wanted)
@@ -198,6 +197,17 @@ def foreseen(before: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, 
         if name != "identity":
             result[name] = foreseen(was, value) if isinstance(was, Mapping) and isinstance(value, Mapping) else value
     return result
+
+
+def _taken_in(token: str, urn: str, id: str) -> str:
+    """How a resource gets into the stack that is in Azure already. A component's needs its parent, or it is another one."""
+    name, component = urn.rpartition("::")[2], urn.split("::")[2].rpartition("$")[0]
+    parent = f" --parent parent=URN, of its {component} (pulumi stack --show-urns)" if component else ""
+    return (
+        "take it into the stack (docs/stacks.md: What exists already), or delete it. Made by an update that was killed: aml infra "
+        "recover --stack NAME; by aml local up: aml local reset --no-stack; by somebody else: "
+        f"pulumi import {token} {name} '{id}'{parent}"
+    )
 
 
 def _automatic(token: str, name: str, seed: bytes) -> str:

@@ -123,7 +123,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         inputs = _plain(request.properties)
         if request.preview:
             return provider_pb2.CreateResponse(properties=_struct(foreseen({}, inputs)))
-        id, outputs = self._configured.create(request.type, inputs)
+        id, outputs = self._configured.create(request.type, request.urn, inputs)
         return provider_pb2.CreateResponse(id=id, properties=_struct(outputs))
 
     @_told

@@ -1,4 +1,4 @@
-"""``aml infra``: the stacks, looked at before they are applied, and applied as they were looked at. Parse, call, print."""
+"""``aml infra``: stacks looked at before they are applied, applied as they were looked at, mended. Parse, call, print."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def export(stack: str, config: tuple[str, ...]) -> int:
 def plan(stack: str, out: Path | None, markdown: bool, allowed: tuple[str, ...]) -> None:
     """Show what the Pulumi engine would do, and write it down. Changes nothing.
 
-    Refused (exit code 1) where a workspace, storage account, vault, cluster or resource group would be replaced or deleted
-    that no --allow-replace names, by the program's name for it or Azure's.
+    Refused (exit code 1) where a workspace, storage account, container, registry, vault, cluster or resource group would be
+    replaced or deleted that no --allow-replace names, by the program's name for it or Azure's.
     """
     from runner import planned, planning
 
@@ -136,6 +136,23 @@ def drift(stack: str, as_json: bool) -> int:
     elif found:
         _show(found)
     return 1 if found else 0
+
+
+@command.command()
+@stack_option
+def recover(stack: str) -> None:
+    """Mend the state of a stack whose last update was killed; only when no update is at work.
+
+    The lock is taken away. What was being made is looked for in Azure: what is there is taken into the state, for the next
+    update to finish; what is not is forgotten, and made by the next.
+    """
+    from runner import planning
+
+    left = planning.recover(stack)
+    for one in left:
+        talk.show(f"{one.name}: {'taken into the state' if one.there else 'not made, forgotten'}  {one.id}")
+    talk.say(f"stack {stack}: {len(left)} resources were being made")
+    talk.say(f"next: aml infra plan --stack {stack}, or pulumi up --stack {stack}")
 
 
 def _show(changes: Iterable[Change]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from infra.outcome import Done
 
 # As emulator.faults has them, which is not imported for a line of help.
-FAULTS = ("conflict", "throttle", "error", "operation-fails", "stuck-delete", "role-delay")
+FAULTS = ("conflict", "throttle", "error", "forbidden", "operation-fails", "stuck-delete", "role-delay")
 COLOURS = {"2": "green", "3": "cyan", "4": "yellow", "5": "red"}
 
 
@@ -228,7 +228,8 @@ def fault() -> None:
     "--seconds", type=click.IntRange(0), default=1, show_default=True, help="Of Retry-After, or of a role's delay."
 )
 def add_fault(kind: str, **how: Any) -> None:
-    """Switch a failure on: conflict (409), throttle (429), error (500), operation-fails, stuck-delete, role-delay.
+    """Switch a failure on: conflict (409), throttle (429), error (500), forbidden (403), operation-fails, stuck-delete,
+    role-delay.
 
     operation-fails and stuck-delete: a long operation is accepted, and ends Failed, or does not end. role-delay: a role
     assignment counts only after so many seconds.

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from emulator import Emulator
 from tests.conftest import Arm
 from tests.engine.conftest import Project
 
@@ -213,37 +212,6 @@ def test_what_happens_behind_the_stack_is_reported_and_set_right(project: Projec
     assert arm.get(container).json()["properties"]["metadata"] == {"a": "b"}
     project.pulumi("destroy", "--yes", "--skip-preview")
     assert arm.get(state["group"]["id"]).status_code == 404
-
-
-# A value that Azure refuses, and the check before it cannot know.
-FAULTS = {
-    "group": ("location", "nowhere"),
-    "account": ("sku", {"name": "Nothing_LRS"}),
-    "vault": ("properties.sku.name", "nothing"),
-    "identity": ("location", "nowhere"),
-    "container": ("publicAccess", "Nobody"),
-    "datastore": ("properties.datastoreType", "Nothing"),
-}
-
-
-def test_an_up_that_fails_half_way_is_finished_by_the_next(project: Project, azure: Emulator) -> None:
-    chain = copy.deepcopy(ALL)
-    for name, before in zip([*ALL][1:], ALL, strict=False):
-        chain[name]["after"] = before
-    for name in ALL:
-        if name in FAULTS:
-            project.say(changed((name, *FAULTS[name]), of=chain))
-        else:  # accepted, and then not done: what is there of it is remembered, and brought to its end by the next
-            project.say(chain)
-            path = {"workspace": f"/mlw-{project.word}", "cluster": "/computes/cluster"}[name]
-            azure.control("/_emulator/faults", method="POST", body={"kind": "operation-fails", "path": path})
-        said = project.up(fails=True)
-        assert re.search(rf" {name} \*\*creating failed", said) and "Azure answered" in said, said
-    assert project.state()["cluster"]["initErrors"], "The last of all was accepted."
-    project.say(chain)
-    project.up()
-    project.up("--refresh", "--expect-no-changes")
-    assert set(ALL) < set(project.state())
 
 
 def test_what_is_there_already_is_refused_and_can_be_imported(project: Project, arm: Arm) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from azure.identity import EnvironmentCredential
 
 import infra.arm
+from emulator import Emulator
 from infra import inprocess, stackfile
 from tests.conftest import Arm
 from tests.engine.conftest import Project
@@ -28,11 +30,18 @@ AZURE_ML_DATASTORE_NAME AZURE_ML_ENDPOINT_NAME AZURE_ML_ENVIRONMENT_NAME AZURE_M
     ids=("local", "dev", "prod"),
 )
 def test_a_stack_comes_up_stays_as_it_is_and_goes(
-    stacks: Callable[..., Project], arm: Arm, stack: str, config: Mapping[str, Any]
+    stacks: Callable[..., Project], azure: Emulator, arm: Arm, stack: str, config: Mapping[str, Any]
 ) -> None:
+    """``dev`` is finished by its second up: in the first, one resource is refused, and another is accepted and fails."""
     project = stacks(stack, **config)
     if stack == "local":
         take_over(project, apply_in_process(project))
+    if config:
+        for kind, path in (("forbidden", "/registries/"), ("operation-fails", "/storageAccounts/")):
+            azure.control("/_emulator/faults", method="POST", body={"kind": kind, "path": path, "methods": ["PUT"]})
+        said = project.up(fails=True)
+        assert "AuthorizationFailed" in said and "terminal provisioning state 'Failed'" in said, said
+        assert project.state(whole=True)
     said = project.up()
     assert all(name in said for name in OUTPUTS), said
     before = project.state(whole=True)
@@ -53,6 +62,11 @@ def test_a_stack_comes_up_stays_as_it_is_and_goes(
     assert not project.state()
     group = next(id for id in made if "/providers/" not in id)
     assert arm.get(group).status_code == 404
+    vault = next(id.rpartition("/")[2] for id in made if re.search("/vaults/[^/]+$", id))
+    deleted = (
+        f"/subscriptions/{arm.subscription}/providers/Microsoft.KeyVault/locations/westeurope/deletedVaults/{vault}"
+    )
+    assert arm.get(deleted).status_code == 200
 
 
 def apply_in_process(project: Project) -> Mapping[tuple[str, str], str]:

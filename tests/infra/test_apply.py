@@ -5,37 +5,20 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from recorder import EVERYTHING, Own
 
 from emulator import Emulator
 from infra import stackfile, table
-from infra.apply import Applied, Memory, apply
+from infra.apply import Applied, Memory
 from infra.errors import ApplyError
 from infra.inprocess import differences
 from infra.outcome import Done
 
-NOTHING: Mapping[str, str] = {}
 # What the local stack declares, and what of it Azure has made already, with an account.
 RESOURCES, COMPANIONS = 22, 1
-
-
-class Own:
-    """A project of one test: all names have the project's in them, so tests do not meet on the emulator that they share."""
-
-    def __init__(self, stack: str = "local") -> None:
-        self.project = f"t{uuid.uuid4().hex[:8]}"
-        self.stack, self.values = stack, stackfile.read(stack)[1]
-
-    def read(self, stack: str) -> tuple[str, dict[str, str]]:
-        return self.project, {key.replace("aml:", f"{self.project}:"): value for key, value in self.values.items()}
-
-    def apply(self, config: Mapping[str, str] = NOTHING, **options: Any) -> Applied:
-        """``config`` has the project's keys without its name."""
-        full = {key if ":" in key else f"{self.project}:{key}": value for key, value in config.items()}
-        return apply(self.stack, config=full, **options)
 
 
 @pytest.fixture
@@ -185,14 +168,9 @@ def test_a_private_stack_is_applied_and_can_be_opened(azure: Emulator, monkeypat
     """All that a stack can ask for, twice; then another cluster outside, and the network gone in the order of what needs what."""
     stack = Own("prod")
     monkeypatch.setattr(stackfile, "read", stack.read)
-    everything = {
-        "runners": '["44444444-4444-4444-4444-444444444444"]',
-        "instances": '[{"name": "anna"}]',
-        "budget": '{"monthly": 500, "contacts": ["a@example.com"]}',
-    }
-    first = stack.apply(everything)
+    first = stack.apply(EVERYTHING)
     assert changes(first)["updated"] == COMPANIONS
-    assert changes(stack.apply(everything)) == {"unchanged": len(first.resources)}
+    assert changes(stack.apply(EVERYTHING)) == {"unchanged": len(first.resources)}
 
     opened = {"network": "{}", "compute": '{"name": "other-cluster"}', "protect": "false"}
     last = stack.apply(opened, before=first.memory, prune=True)

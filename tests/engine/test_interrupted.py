@@ -1,0 +1,88 @@
+"""Updates that are killed: what Azure was asked for is neither lost nor made twice, and the next update finishes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from azure.identity import EnvironmentCredential
+
+from emulator import Emulator
+from infra import arm as client
+from infra import recovery
+from infra.errors import EngineError, PlanError
+from tests.conftest import Arm
+from tests.engine.conftest import Project
+from tests.engine.test_plans import ALL
+
+pytestmark = pytest.mark.engine
+CHAIN = ("group", "account", "vault", "identity", "workspace")
+
+
+def child(parent: int, program: str) -> int:
+    """The process of that name which ``parent`` has started."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            started_by = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if started_by == parent and program in (folder / "cmdline").read_text():
+                return int(folder.name)
+        except OSError:
+            continue
+    raise AssertionError(f"{parent} has started no {program}.")
+
+
+@contextmanager
+def stopped(project: Project, azure: Emulator, method: str, path: str) -> Iterator[subprocess.Popen[str]]:
+    """An ``up`` that Azure keeps waiting at a request; it goes on, if it can, when the block ends."""
+    body = {"kind": "throttle", "path": path, "methods": [method], "times": 0, "seconds": 2}
+    fault = azure.control("/_emulator/faults", method="POST", body=body)["id"]
+    environment, pipes = dict(project.engine.environment), {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    command = project.engine.command("up", "--yes", "--skip-preview")
+    with subprocess.Popen(command, cwd=project.folder, env=environment, text=True, **pipes) as up:  # type: ignore[call-overload]
+        deadline = time.monotonic() + 60
+        while not any(one["id"] == fault and one["met"] for one in azure.control("/_emulator/faults")["value"]):
+            assert up.poll() is None, up.communicate()
+            assert time.monotonic() < deadline, f"{path} was not asked for"
+            time.sleep(0.05)
+        yield up
+        azure.control(f"/_emulator/faults?id={fault}", method="DELETE")
+        said, _ = up.communicate(timeout=60)
+        assert up.returncode and "Traceback" not in said, said
+
+
+def test_an_update_that_is_killed_is_finished_by_the_next(project: Project, azure: Emulator, arm: Arm) -> None:
+    project.say(
+        {name: {**ALL[name], **({"after": CHAIN[index - 1]} if index else {})} for index, name in enumerate(CHAIN)}
+    )
+    with stopped(project, azure, "PUT", f"/st{project.word}") as up:
+        os.kill(child(up.pid, "pulumi-resource-azure-native"), signal.SIGKILL)
+    assert "group" in project.state() and "account" not in project.state()
+    with stopped(project, azure, "PUT", f"/kv-{project.word}") as up:  # what is being made is waited for, and kept
+        os.kill(child(up.pid, "pulumi-language-python"), signal.SIGKILL)
+    with stopped(project, azure, "PUT", f"/id-{project.word}") as up:
+        up.send_signal(signal.SIGINT)
+    assert {"account", "vault", "identity"} < project.state().keys()
+
+    with stopped(project, azure, "GET", "/operation") as up:  # accepted by Azure, and the engine did not hear of it
+        up.kill()
+    workspace = (
+        f"{project.state()['group']['id']}/providers/Microsoft.MachineLearningServices/workspaces/mlw-{project.word}"
+    )
+    assert arm.get(workspace).status_code == 200
+    with pytest.raises(EngineError, match="at work, or was killed") as locked:
+        project.engine.run("up", "--yes", "--skip-preview")
+    assert "aml infra recover --stack test" in str(locked.value.next)
+    with pytest.raises(PlanError, match="was killed while it made workspace"):
+        recovery.check(recovery.deployment(project.engine), "test")
+    with client.Arm(EnvironmentCredential()) as asked:
+        assert recovery.recover(project.engine, asked) == (recovery.Left("workspace", workspace, True),)
+        assert recovery.recover(project.engine, asked) == ()
+    project.up()
+    project.up("--refresh", "--expect-no-changes")
+    assert set(CHAIN) < project.state().keys()
