@@ -68,6 +68,8 @@ class Datastore:
         """The container behind; a datastore on a file share or of another kind has none."""
         from azure.storage.blob import ContainerClient
 
+        from runner.roles import Patient
+
         container = getattr(self._resource, "container_name", None) or getattr(self._resource, "filesystem", None)
         if container is None:
             raise Mistake(
@@ -75,7 +77,12 @@ class Datastore:
                 next="name another: --datastore NAME",
             )
         account, suffix = self._resource.account_name, self._resource.endpoint
-        return ContainerClient(f"https://{account}.blob.{suffix}", container, credential=self._credential())
+        return ContainerClient(
+            f"https://{account}.blob.{suffix}",
+            container,
+            credential=self._credential(),
+            retry_policy=Patient(self._workspace, account),
+        )
 
     def _credential(self) -> Any:
         """The key or SAS that the datastore holds; without one the sign-in itself."""

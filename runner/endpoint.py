@@ -27,8 +27,7 @@ from urllib.parse import quote
 from runner import names, settings, talk
 from runner.errors import Mistake
 from runner.inputs import Value
-from runner.polling import Poller
-from runner.progress import Progress
+from runner.polling import awaited
 from runner.rest import ARM, ARM_SCOPE
 
 if TYPE_CHECKING:
@@ -197,12 +196,9 @@ class Endpoint:
 
 def _done(begin: Callable[[], Any], what: str) -> None:
     """Begin an operation and wait for its end. azure-ai-ml writes a dot for each look at one to stdout, where the data is."""
-    with redirect_stdout(io.StringIO()), Progress() as progress:
+    with redirect_stdout(io.StringIO()):
         operation = begin()
-        for elapsed in Poller():
-            if operation.done():
-                break
-            progress.at(what, elapsed)
+        awaited(operation, what)
         try:
             operation.result()
         except KeyError as error:  # azure-ai-ml reads settings and component of the answer, which need not have them

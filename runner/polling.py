@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
+
+from runner.errors import CloudError
+from runner.progress import Progress, duration
 
 
 class Clock(Protocol):
@@ -23,6 +26,7 @@ class WallClock:
 
 
 HURRY = 0.5  # seconds: two requests at a time, and Azure counts them
+PATIENCE = 1800.0  # seconds that one of Azure's long operations may take; what the runner asks for takes minutes
 
 
 class Poller:
@@ -47,3 +51,17 @@ class Poller:
 
     def hurry(self) -> None:
         self._interval = max(self._first, HURRY)
+
+
+def awaited(operation: Any, what: str) -> None:
+    """Wait until a long operation of azure-core's has ended, well or not; raises ``CloudError`` for one that does not end."""
+    with Progress() as progress:
+        for elapsed in Poller():
+            if operation.done():
+                return
+            if elapsed > PATIENCE:
+                raise CloudError(
+                    f"{what}: Azure accepted it, and it did not end within {duration(PATIENCE)}.",
+                    next="the activity log of the resource group says why; then the same command again",
+                )
+            progress.at(what, elapsed)

@@ -13,8 +13,7 @@ from runner import conda, names, settings, talk
 from runner.conda import Difference, Package
 from runner.config import Read
 from runner.errors import CloudError, Mistake
-from runner.polling import Poller
-from runner.progress import Progress
+from runner.polling import awaited
 from runner.rest import ARM
 
 if TYPE_CHECKING:
@@ -179,9 +178,5 @@ def make_compute(workspace: Workspace, config: Read) -> None:
             tier=written.tier.value,
         )
     )
-    with Progress() as progress:
-        for elapsed in Poller():
-            if making.done():
-                break
-            progress.at(f"compute {name} · creating", elapsed)
+    awaited(making, f"compute {name} · creating")
     making.result()
