@@ -7,7 +7,7 @@ from functools import partial
 import pulumi
 from pulumi_azure_native import authorization, resources
 
-from infra import config, grants, naming
+from infra import config, grants, naming, replacing
 from infra.components.access import Access, AccessArgs
 from infra.components.datastore import Datastore, DatastoreArgs
 from infra.components.guard import Budget, BudgetArgs, Locks, LocksArgs
@@ -35,6 +35,7 @@ name = partial(
 )
 tags = {"project": project, "stack": stack, "managed-by": "pulumi", **settings.tags}
 existing = settings.existing
+pulumi.runtime.register_stack_transformation(replacing.said)
 own = {kind for kind in ("storage", "vault", "registry") if getattr(existing, kind) is None}
 
 # Where it is, and who reaches it.
@@ -103,7 +104,8 @@ elif settings.registry:
 facts = {grants.BUILDS if settings.network.private else grants.PULLS, *([grants.KEYLESS] if settings.keyless else [])}
 identities = {
     who: Identity(
-        f"{who}-identity", IdentityArgs(place, name(f"{who}Identity"), who, scopes=bound, facts=frozenset(facts))
+        f"{who}-identity",
+        IdentityArgs(place, name(f"{who}Identity"), who, bound, frozenset(facts), client.subscription_id),
     )
     for who in (grants.WORKSPACE, grants.CLUSTER)
 }
@@ -209,7 +211,9 @@ roles = {
 for principal in sorted({*settings.runners, *settings.invokers, *settings.data_contributors}):
     who = tuple(role for role, principals in roles.items() if principal in principals)
     scopes = {"workspace": workspace.id, "storage": storage.id}
-    below.append(Access(f"access-{principal}", AccessArgs(who, principal, scopes, frozenset(facts))))
+    below.append(
+        Access(f"access-{principal}", AccessArgs(who, principal, scopes, frozenset(facts), client.subscription_id))
+    )
 if settings.budget is not None:
     Budget("budget", BudgetArgs(group_id, name("budget"), settings.budget))
 made: dict[str, pulumi.Input[str]] = {

@@ -25,6 +25,8 @@ GUARDED = {
     "machinelearningservices:Workspace": "workspace",
     "machinelearningservices:Compute": "cluster",
     "storage:StorageAccount": "storage account",
+    "storage:BlobContainer": "container",
+    "containerregistry:Registry": "registry",
     "keyvault:Vault": "vault",
     "resources:ResourceGroup": "resource group",
 }

@@ -3,13 +3,17 @@
 A resource's place in its path (its name, its parents' names, its scope) and its location are the same for all types, and not
 repeated here. What azure-native replaces by hand-written rule or by the specification's ``x-ms-mutability`` is
 https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go; where Azure refuses a change that
-azure-native would send, the property is here all the same: a plan that cannot be carried out is no plan.
+azure-native would send, the property is here all the same: a plan that cannot be carried out is no plan. So that azure-native
+plans it too, the program says it of each resource (``said``): of Azure ML's types the specification marks almost nothing, so
+azure-native sends a cluster's other size, which Azure does not heed: https://github.com/Azure/azure-rest-api-specs/issues/18889.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+
+import pulumi
 
 from infra import table
 
@@ -74,6 +78,16 @@ REPLACING: Mapping[str, tuple[str, ...]] = {
     # https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update
     "azure-native:consumption:Budget": ("timeGrain", "category", "timePeriod.startDate"),
 }
+
+
+def said(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+    """A resource with its properties of ``REPLACING`` among its options: a transformation of the whole stack. The name stays, so
+    the old one goes first: azure-native says that of itself only where it is itself that asks for a replacement."""
+    paths = REPLACING.get(args.type_)
+    if paths is None:
+        return None
+    own = pulumi.ResourceOptions(replace_on_changes=list(paths), delete_before_replace=True)
+    return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, own))
 
 
 def replaces(token: str, path: str) -> bool:

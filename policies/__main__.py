@@ -6,7 +6,9 @@ What is not known before it is made is not judged in a preview: the engine says 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import pulumi
 from pulumi_policy import (
@@ -20,6 +22,7 @@ from pulumi_policy import (
     StackValidationArgs,
     StackValidationPolicy,
 )
+from pulumi_policy.proxy import UnknownValueError
 
 from policies import RULES, Resource, Rule, Stack
 
@@ -49,7 +52,17 @@ def _whole(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> No
 
 def _resource(given: PolicyResource) -> Resource:
     uses = {key: [one.name for one in used] for key, used in given.property_dependencies.items()}
-    return Resource(given.resource_type, given.name, given.props, given.opts.protect, uses)
+    return Resource(
+        given.resource_type, given.name, given.props, given.opts.protect, uses, frozenset(_unknown(given.props))
+    )
+
+
+def _unknown(properties: Mapping[str, Any]) -> Iterator[str]:
+    for name in properties:
+        try:
+            properties[name]
+        except UnknownValueError:
+            yield name
 
 
 def _stack(resources: list[Resource]) -> Stack:

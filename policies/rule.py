@@ -11,13 +11,15 @@ from typing import Any
 @dataclass(frozen=True)
 class Resource:
     """``type`` is Pulumi's token; ``properties`` are the SDK's arguments in camelCase; ``uses`` names, for each of them, the
-    resources whose outputs it is made of."""
+    resources whose outputs it is made of; ``unknown`` are those that no preview can know, and that none may be asked for.
+    """
 
     type: str
     name: str
     properties: Mapping[str, Any] = field(default_factory=dict)
     protect: bool = False
     uses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
 
     @property
     def kind(self) -> str:

@@ -14,13 +14,15 @@ from infra import grants
 
 @dataclass(frozen=True)
 class AccessArgs:
-    """``who`` are keys of ``grants.WHO``; ``scopes`` has the ids of what there is of ``grants.SCOPES``. ``principal_type`` spares
-    Azure the look-up of a principal that was made a moment ago, and that not all of its directory knows yet."""
+    """``who`` are keys of ``grants.WHO``; ``scopes`` has the ids of what there is of ``grants.SCOPES``, in ``subscription`` where
+    they are not known before they are made. ``principal_type`` spares Azure the look-up of a principal that was made a moment
+    ago, and that not all of its directory knows yet."""
 
     who: tuple[str, ...]
     principal_id: pulumi.Input[str]
     scopes: Mapping[str, pulumi.Input[str]]
     facts: frozenset[str]
+    subscription: str
     principal_type: str | None = None
 
 
@@ -34,6 +36,7 @@ class Access(pulumi.ComponentResource):
 
     def _assign(self, name: str, args: AccessArgs, grant: grants.Grant) -> None:
         scope, role = args.scopes[grant.on], grants.ROLES[grant.role]
+        subscription = scope.split("/")[2] if isinstance(scope, str) else args.subscription
         authorization.RoleAssignment(
             name,
             # An assignment's name is a GUID: derived from what it says, it is the same when the stack is applied again.
@@ -43,8 +46,7 @@ class Access(pulumi.ComponentResource):
             scope=scope,
             principal_id=args.principal_id,
             principal_type=args.principal_type,
-            role_definition_id=pulumi.Output.from_input(scope).apply(
-                lambda id: f"/subscriptions/{id.split('/')[2]}/providers/Microsoft.Authorization/roleDefinitions/{role}"
-            ),
+            # Known before anything is made, so that a preview can be judged (policies/access.py).
+            role_definition_id=f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}",
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -14,13 +14,14 @@ from infra.place import Place
 
 @dataclass(frozen=True)
 class IdentityArgs:
-    """``who`` it is in ``infra.grants``, and the ``scopes`` and ``facts`` of the stack that its roles depend on."""
+    """``who`` it is in ``infra.grants``, and the stack's ``scopes``, ``facts`` and ``subscription``, which its roles depend on."""
 
     place: Place
     identity_name: str
     who: str
     scopes: Mapping[str, pulumi.Input[str]]
     facts: frozenset[str]
+    subscription: str
 
 
 class Identity(pulumi.ComponentResource):
@@ -46,6 +47,7 @@ class Identity(pulumi.ComponentResource):
                 principal_type="ServicePrincipal",
                 scopes=args.scopes,
                 facts=args.facts,
+                subscription=args.subscription,
             ),
             pulumi.ResourceOptions(parent=self),
         )

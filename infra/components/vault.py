@@ -39,8 +39,8 @@ class Vault(pulumi.ComponentResource):
                 tenant_id=args.tenant_id,
                 sku=keyvault.SkuArgs(family=keyvault.SkuFamily.A, name=keyvault.SkuName.STANDARD),
                 enable_rbac_authorization=True,
+                # For 90 days, which is Azure's own; it could never be changed, not even when purge protection comes on later.
                 enable_soft_delete=True,
-                soft_delete_retention_in_days=90 if args.purge_protection else 7,
                 # Azure refuses `false` here: the property is sent when it is on, and not at all otherwise.
                 enable_purge_protection=True if args.purge_protection else None,
                 public_network_access=args.door.public_access,

@@ -153,6 +153,7 @@ CASES: Mapping[str, tuple[str, dict[str, Any], list[tuple[dict[str, Any], str]]]
         ],
     ),
 }
+ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 ELSEWHERE = {"storage-recoverable", "diagnostic-settings", "protect"}  # have a test of their own below
 
 
@@ -198,6 +199,14 @@ def test_a_broad_role_on_one_resource_is_not_a_broad_role() -> None:
         found("no-broad-role", resource("authorization:RoleAssignment", {"roleDefinitionId": OWNER, "scope": account}))
         == []
     )
+
+
+def test_a_broad_role_on_a_group_that_is_not_made_yet_is_one() -> None:
+    group = resource("resources:ResourceGroup")
+    role = {"roleDefinitionId": OWNER}
+    for made_of, expected in (("it", ["roleDefinitionId"]), ("another", [])):
+        before = Resource(ASSIGNMENT, "a", role, uses={"scope": [made_of]}, unknown=frozenset({"scope"}))
+        assert found("no-broad-role", group, before) == expected
 
 
 def test_what_holds_for_production_alone_is_not_asked_of_others() -> None:
