@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from urllib.parse import quote
 
 from runner import names, settings, talk
 from runner.errors import Mistake
+from runner.history import History
 from runner.inputs import Value
 from runner.polling import awaited
 from runner.rest import ARM, ARM_SCOPE
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from runner.workspace import Workspace
 
 VERSION = "2024-10-01"
-HISTORY = "releases"  # the endpoint's tag with the deployments that have served, the latest first
-REMEMBERED = 10  # of them: a tag has at most 256 characters
+SERVED, LEFT = "releases", "rolled-back"  # the endpoint's tags with its history
 RELEASE = "release"  # a deployment's tag: it is one of ours, and which release
 
 
@@ -106,14 +106,13 @@ class Endpoint:
 
     def serving(self) -> str | None:
         """The name of the default deployment: what an invocation without a name reaches."""
-        found = self.find() or {}
-        return ((found.get("properties") or {}).get("defaults") or {}).get("deploymentName") or None
+        return self.history().serving
 
-    def history(self) -> list[str]:
-        """The deployments that have served, the serving one first; they may be gone by now."""
-        words = ((self.find() or {}).get("tags") or {}).get(HISTORY, "").split()
-        serving = self.serving()
-        return [serving, *(word for word in words if word != serving)] if serving else words
+    def history(self) -> History:
+        found = self.find() or {}
+        served, left = ((found.get("tags") or {}).get(tag, "").split() for tag in (SERVED, LEFT))
+        serving = ((found.get("properties") or {}).get("defaults") or {}).get("deploymentName") or None
+        return History(serving, tuple(name for name in served if name != serving), frozenset(left) - {serving})
 
     def deployments(self) -> dict[str, Deployment]:
         listed = self._workspace.rest.pages(f"{self._url}/deployments", **{"api-version": VERSION})
@@ -154,12 +153,12 @@ class Endpoint:
         )
         _done(lambda: self._client.batch_deployments.begin_create_or_update(made), f"deployment {name} · creating")
 
-    def switch(self, to: str, history: Sequence[str]) -> None:
-        """Make ``to`` the default, and remember it as the latest of those that served: one request, both or neither."""
+    def switch(self, history: History) -> None:
+        """Make the serving one of ``history`` the default, and remember the others: one request, both or neither."""
         found = self._client.batch_endpoints.get(self.name)
-        found.defaults = {"deployment_name": to}
-        words = [to, *(name for name in history if name != to)][:REMEMBERED]
-        found.tags = full({**(found.tags or {}), HISTORY: " ".join(words)})
+        found.defaults = {"deployment_name": history.serving}
+        left = [name for name in history.earlier if name in history.left]
+        found.tags = full({**(found.tags or {}), SERVED: " ".join(history.served), LEFT: " ".join(left)})
         _done(lambda: self._client.batch_endpoints.begin_create_or_update(found), f"endpoint {self.name} · switching")
 
     def remove(self, deployment: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -36,6 +36,7 @@ from runner.datastore import Datastore
 from runner.endpoint import Endpoint
 from runner.errors import JobFailed, Mistake, RunnerError
 from runner.graph import Graph
+from runner.history import History
 from runner.lease import Lease
 from runner.paths import JobFolder
 from runner.release import ComponentPart, EnvironmentPart, ModelPart, Release, SmokePart
@@ -113,7 +114,7 @@ def publish(workspace: Workspace, plan: Plan, *, keep: int, keep_failed: bool) -
         endpoint.make()
         history = endpoint.history()
         made = release.of(store, endpoint.name, plan.part.version)
-        if history[:1] == [deployment] and made is not None:
+        if history.serving == deployment and made is not None:
             talk.say(f"release {made.version} serves already: its content is unchanged")
         else:
             with _undone(endpoint, deployment, history, keep_failed):
@@ -121,7 +122,7 @@ def publish(workspace: Workspace, plan: Plan, *, keep: int, keep_failed: bool) -
                 tried = _try(workspace, endpoint, store, plan, deployment, component.spec(workspace, id))
             made = release.put(workspace, store, _release(workspace, endpoint, plan, tried))
             held.check()
-            endpoint.switch(deployment, history)
+            endpoint.switch(history.then(deployment))
             talk.say(f"release {made.version} serves")
         _tidy(endpoint, keep)
     return made
@@ -134,28 +135,42 @@ def rollback(workspace: Workspace, version: str | None) -> str:
     store = Datastore.open(workspace, workspace.settings[settings.DATASTORE])
     with lease(store, endpoint, f"rolling {endpoint.name} back") as held:
         history, there = endpoint.history(), endpoint.deployments()
-        kept = [name for name in history[1:] if name in there]
-        known = [one.release for one in there.values() if one.release]
-        if version is None and not kept:
-            others = [one for one in known if f"{release.PREFIX}{one}" not in history[:1]]
-            forward = (
-                f"aml rollback --to {others[-1]}{workspace.settings.flags} makes a later one serve" if others else None
-            )
-            raise Mistake(
-                f"There is no release to go back to: '{history[0] if history else 'nothing'}' serves, and none that served "
-                "before it was kept.",
-                next=forward or _again(workspace),
-            )
-        to = kept[0] if version is None else version if version in there else f"{release.PREFIX}{version}"
-        if to not in there:
-            raise Mistake(
-                f"Release '{version}' has no deployment any more. There are those of: {', '.join(known) or 'none'}.",
-                next=_again(workspace),
-            )
-        if history[:1] != [to]:
+        if version is None:
+            to = _before(workspace, history, there)
+        else:
+            to = version if version in there else f"{release.PREFIX}{version}"
+            known = [one.release for one in there.values() if one.release]
+            if to not in there:
+                raise Mistake(
+                    f"Release '{version}' has no deployment any more. There are those of: {', '.join(known) or 'none'}.",
+                    next=_again(workspace),
+                )
+            if to not in history.served and release.of(store, endpoint.name, to.removeprefix(release.PREFIX)) is None:
+                raise Mistake(
+                    f"Deployment '{to}' did not pass its smoke test, and has never served.",
+                    next=f"aml releases{workspace.settings.flags} has what can serve",
+                )
+        if history.serving != to:
             held.check()
-            endpoint.switch(to, history[history.index(to) :] if to in history else history)
+            endpoint.switch(history.back(to))
     return to.removeprefix(release.PREFIX)
+
+
+def _before(workspace: Workspace, history: History, there: Container[str]) -> str:
+    """What served before what serves now, and is still there."""
+    found = next((name for name in history.before if name in there), None)
+    if found is None:
+        later = next((name for name in history.earlier if name in there), None)
+        raise Mistake(
+            f"There is no release to go back to: '{history.serving or 'nothing'}' serves, and none that served before it was "
+            "kept.",
+            next=(
+                f"aml rollback --to {later.removeprefix(release.PREFIX)}{workspace.settings.flags} makes a later one serve"
+                if later
+                else _again(workspace)
+            ),
+        )
+    return found
 
 
 def lease(store: Datastore, endpoint: Endpoint, what: str) -> Lease:
@@ -165,7 +180,7 @@ def lease(store: Datastore, endpoint: Endpoint, what: str) -> Lease:
 
 
 @contextmanager
-def _undone(endpoint: Endpoint, deployment: str, history: list[str], keep: bool) -> Iterator[None]:
+def _undone(endpoint: Endpoint, deployment: str, history: History, keep: bool) -> Iterator[None]:
     """A deployment that fails its try goes, unless it is to be kept, or has served before; and who serves is said."""
     from azure.core.exceptions import HttpResponseError
 
@@ -175,9 +190,9 @@ def _undone(endpoint: Endpoint, deployment: str, history: list[str], keep: bool)
         yield
     except (JobFailed, HttpResponseError) as error:
         told: RunnerError = error if isinstance(error, JobFailed) else azure_errors.explain(error)
-        if not keep and deployment not in history and deployment in endpoint.deployments():
+        if not keep and deployment not in history.served and deployment in endpoint.deployments():
             endpoint.remove(deployment)
-        serving = f"{history[0]} still serves." if history else "No release serves yet."
+        serving = f"{history.serving} still serves." if history.serving else "No release serves yet."
         raise type(told)(f"Not published. {serving} {told.message}", details=told.details, next=told.next) from None
 
 
@@ -271,8 +286,8 @@ def _release(workspace: Workspace, endpoint: Endpoint, plan: Plan, tried: SmokeP
 
 
 def _tidy(endpoint: Endpoint, keep: int) -> None:
-    """Remove what was published and is neither serving nor one of the ``keep`` that served before."""
-    stay = endpoint.history()[: keep + 1]
+    """Remove what was published and is neither serving nor one of the ``keep`` that served last before."""
+    stay = endpoint.history().served[: keep + 1]
     for found in endpoint.deployments().values():
         if found.release is not None and found.name not in stay:
             talk.say(f"deployment {found.name}: removing it; the serving one and {keep} before it are kept")

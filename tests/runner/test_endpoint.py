@@ -19,6 +19,7 @@ from marshmallow.exceptions import ValidationError
 from runner import component, settings
 from runner.endpoint import Endpoint, full
 from runner.errors import Mistake
+from runner.history import History
 from runner.inputs import Value
 from runner.settings import Settings
 from runner.workspace import Workspace
@@ -99,7 +100,7 @@ def test_invoked_by_name_and_read_as_it_is(place: dict[str, str], pipeline: Path
 
     # The name of a deployment stays in a header that all invocations share. (The failed one has left it there.)
     assert EndpointInvokeFields.DEFAULT_HEADER.get(EndpointInvokeFields.MODEL_DEPLOYMENT) == "v-old"
-    endpoint.switch("v-new", [])
+    endpoint.switch(History("v-new"))
     job = endpoint.invoke("v-new", {"data": sample}, {})
     assert EndpointInvokeFields.MODEL_DEPLOYMENT not in EndpointInvokeFields.DEFAULT_HEADER
     client.jobs.begin_cancel(job)

@@ -94,14 +94,17 @@ def test_published_broken_rolled_back(
         assert endpoint.serving() == one.deployment
         assert len(endpoint.deployments()) == (2 if word == "oddly" else 1)
 
+    (failed,) = set(endpoint.deployments()) - {one.deployment}
+    never = aml("rollback", "--to", failed)
+    assert never.code == 1 and f"'{failed}' did not pass its smoke test" in never.err
+
     # A second release; what was kept of the failed one goes.
     how(pipeline, "well, seed: 2")
     second = publish("--keep", "1")
     assert second.code == 0, second.err
     two = release.Release.model_validate_json(second.out)
-    assert endpoint.history() == [two.deployment, one.deployment] and set(endpoint.deployments()) == set(
-        endpoint.history()
-    )
+    assert endpoint.history().served == (two.deployment, one.deployment)
+    assert set(endpoint.deployments()) == {two.deployment, one.deployment}
     assert [one["state"] for one in aml("releases", "--json").json] == ["serves", "kept"]
 
     scored = aml("invoke", "--wait", "--input", "/data/flowers.csv", "--output", "/scored", "--json")
@@ -120,11 +123,20 @@ def test_published_broken_rolled_back(
     assert nothing.code == 1 and "There is no release to go back to" in nothing.err
     assert f"aml rollback --to {two.version}" in nothing.err
     assert "Release 'nothing' has no deployment any more" in aml("rollback", "--to", "nothing").err
-    assert aml("rollback", "--to", two.version).code == 0 and endpoint.history()[:2] == [two.deployment, one.deployment]
+
+    # What was rolled back from stays while the release that serves again is published again, which changes nothing, and is one of
+    # those that --keep counts.
+    how(pipeline, "well")
+    assert "serves already" in publish("--keep", "1").err and two.deployment in endpoint.deployments()
+    assert aml("rollback", "--to", two.version).code == 0
+    assert endpoint.history().served == (two.deployment, one.deployment) and not endpoint.history().left
 
     assert aml("releases", one.version).out == first.out
     listed = aml("releases").out.splitlines()
     assert len(listed) == 4 and "serves" in listed[2] and two.version in listed[2]
+
+    how(pipeline, "well, seed: 2")
+    assert publish("--keep", "0").code == 0 and list(endpoint.deployments()) == [two.deployment]
 
 
 STAGES = [
@@ -157,7 +169,7 @@ def test_interrupted_after_each_stage_it_goes_on(
     done = aml("publish", "--job-folder", pipeline)
     assert done.code == 0, done.err
     last = release.Release.model_validate_json(done.out)
-    assert endpoint.history() == [last.deployment] and list(endpoint.deployments()) == [last.deployment]
+    assert endpoint.history().served == (last.deployment,) and list(endpoint.deployments()) == [last.deployment]
     assert [one["state"] for one in aml("releases", "--json").json] == ["serves"]
 
 
