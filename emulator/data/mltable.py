@@ -1,12 +1,14 @@
 """The files that an MLTable names, for the modes ``eval_mount`` and ``eval_download``.
 
 Its ``paths`` alone are evaluated: which rows its transformations would keep makes no difference to which files there are
-(https://learn.microsoft.com/azure/machine-learning/reference-yaml-mltable).
+(https://learn.microsoft.com/azure/machine-learning/reference-yaml-mltable). Beside the files lies what else it says: a parallel
+step reads rows by it, or what the files' paths mean.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +36,7 @@ async def evaluate(cloud: Cloud, workspace: ResourceId, table: Place, place: Pat
             raise DataFailed(NOT_FOUND, f"There is no file '{name}'. Found no resources for the input provided.")
         text = await asyncio.to_thread(lambda: client.download_blob(name).readall())
     place.mkdir(parents=True, exist_ok=True)
+    there: list[str] = []
     for how, path in paths(text, name):
         target = replace(table, path=f"{base}/{path}".lstrip("/"))
         if "://" in path:
@@ -45,6 +48,9 @@ async def evaluate(cloud: Cloud, workspace: ResourceId, table: Place, place: Pat
                     NOT_FOUND, f"'{how}: {path}' of '{name}' was not found. Found no resources for the input provided."
                 )
             await transfer.download(client, found, place, Cache.of(cloud.home.downloads), own=own)
+        there += [one.path for one in found if not one.path.endswith("/")]
+    said = {**yaml.safe_load(text), "paths": there}
+    place.with_name(f".{place.name}.table.json").write_text(json.dumps(said, default=str))  # the driver's _said
     return str(place)
 
 

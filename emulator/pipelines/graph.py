@@ -117,6 +117,7 @@ def graph(
             raise scope.error(
                 "type", f"it is of type {node['type']}; its component '{component.name}' is of type {component.type}."
             )
+        node = {**node, "later": {key: scope.filled(key, told) for key, told in node.get("later", {}).items()}}
         values = _inputs(scope, node, component)
         targets = _outputs(scope, node, component, outputs, made.outputs)
         made.steps.append(Step(path, node, component, values, targets))
@@ -224,6 +225,13 @@ class _Scope:
             return found.text if isinstance(found, Literal) else ""
 
         return Literal(BOUND.sub(literal, text))
+
+    def filled(self, at: str, told: Any) -> Any:
+        """A setting, each of its texts with what it is bound to."""
+        if isinstance(told, dict):
+            return {key: self.filled(f"{at}.{key}", one) for key, one in told.items()}
+        found = self.value(at, told) if isinstance(told, str) else None
+        return found.text if isinstance(found, Literal) else told
 
     def _bound(self, at: str, expression: re.Match[str]) -> Value | None:
         kind, rest = expression.groups()

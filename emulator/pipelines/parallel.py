@@ -1,11 +1,12 @@
 """A parallel step: what its component and its node say of mini-batches becomes the command line of the driver that scores them.
 
-What the node says wins. https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-parallel. Tables in parts (an mltable
-in mode direct, ``partition_keys``) are refused by name; an mltable in another mode is the files that it names. Pure.
+What the node says wins. An mltable in mode direct is its rows, in another mode the files that it names. Pure.
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-parallel
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any
 
 from emulator.errors import NotEmulated, user_error
 from emulator.jobs import parallel
-from emulator.jobs.fields import Field, filled, integer, one_of, record, refused, text
+from emulator.jobs.fields import Field, filled, integer, one_of, record, refused, text, texts
 from emulator.jobs.schema import LIMIT
 from emulator.pipelines.component import Component, camel
 
@@ -23,7 +24,8 @@ BINDING = re.compile(r"\$\{\{\s*(inputs|outputs)\.(\w+)\s*\}\}(?:/([\w.-]+))?")
 UNITS = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 # Arguments of Azure ML's driver that change what the pipeline's own run has.
 NOT_HEEDED = ("--copy_logs_to_parent", "--metrics_name_prefix", "--push_metrics_to_parent")
-EVALUATED = {"": "EvalMount", "ReadOnlyMount": "EvalMount", "Download": "EvalDownload"}
+# How the files of an mltable get to a step; the driver reads the rows of one in mode direct itself.
+EVALUATED = {"": "EvalMount", "ReadOnlyMount": "EvalMount", "Download": "EvalDownload", "Direct": "EvalMount"}
 
 
 def whole(low: int, high: int) -> Field:
@@ -44,6 +46,16 @@ def size(value: Any, at: str) -> int:
     return int(whole(0, MAXIMUM)(int(found[1]) * UNITS[found[2]] if found else value, at))
 
 
+def keys(value: Any, at: str) -> list[str]:
+    """Columns, as a list or as azure-ai-ml sends it: as JSON in a text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise user_error(f"{at} must be a list of strings; it is '{value}'.", at) from None
+    return texts(value, at)
+
+
 # What a node says of itself and a component of its nodes, in the REST API's spelling.
 FIELDS: Mapping[str, Field] = {
     "errorThreshold": whole(-1, MAXIMUM),
@@ -52,7 +64,7 @@ FIELDS: Mapping[str, Field] = {
     "maxConcurrencyPerInstance": whole(1, LIMIT),
     "miniBatchErrorThreshold": whole(-1, MAXIMUM),
     "miniBatchSize": size,
-    "partitionKeys": refused("partition_keys of a parallel step"),
+    "partitionKeys": keys,
     "retrySettings": record({}, {"maxRetries": whole(0, MAXIMUM), "timeout": whole(1, LONGEST)}),
     "task": record(
         {},
@@ -68,6 +80,7 @@ FIELDS: Mapping[str, Field] = {
     ),
 }
 _SETTINGS = record({}, FIELDS)
+BINDABLE = {name: field for name, field in FIELDS.items() if name not in ("inputData", "task")}
 
 
 def command(own: Component, node: Mapping[str, Any], inputs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -78,12 +91,15 @@ def command(own: Component, node: Mapping[str, Any], inputs: Mapping[str, dict[s
     for needed, value in (("task.entry_script", task.get("entryScript")), ("input_data", said.get("inputData"))):
         if not value:
             raise user_error(f"{needed} is required.", needed)
-    places = {"amlbi_input": _input(own, said["inputData"], inputs)}
+    name = _input(own, said["inputData"], inputs)
+    data = inputs[name]
+    table = _delivered(name, data, said.get("partitionKeys"))
+    places = {"amlbi_input": f"AZURE_ML_INPUT_{name}"}
     if task.get("appendRowTo"):
         places["append_row_to"] = _output(own, task["appendRowTo"])
     arguments = {
         "scoring_module_name": task["entryScript"],
-        "mini_batch_size": said.get("miniBatchSize") or 1,
+        "mini_batch_size": said.get("miniBatchSize") or (UNITS["mb"] if table else 1),
         "mini_batch_error_threshold": said.get("miniBatchErrorThreshold", -1),
         "error_threshold": said.get("errorThreshold", -1),
         "output_action": "append_row" if "append_row_to" in places else "summary_only",
@@ -94,8 +110,10 @@ def command(own: Component, node: Mapping[str, Any], inputs: Mapping[str, dict[s
     }
     if "maxConcurrencyPerInstance" in said:  # else as many as the machine has cores
         arguments["process_count_per_node"] = said["maxConcurrencyPerInstance"]
-    if inputs[places["amlbi_input"].partition("INPUT_")[2]]["jobInputType"] == "mltable":
-        arguments["amlbi_nested"] = True
+    if data["jobInputType"] == "mltable":
+        arguments["amlbi_table" if table else "amlbi_nested"] = True
+    if said.get("partitionKeys"):
+        arguments["partition_keys"] = json.dumps(said["partitionKeys"])
     rest = _arguments(task.get("programArguments", ""))
     filled_in = {"command": parallel.command(arguments, places, rest)}
     return {**own.spec, **filled_in, "code": task.get("code"), "environment": task.get("environment")}
@@ -109,7 +127,7 @@ def _said(own: Component, node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _input(own: Component, told: str, inputs: Mapping[str, dict[str, Any]]) -> str:
-    """The variable that has the place of the data; ``told`` is ``${{inputs.x}}``."""
+    """Which input has the data; ``told`` is ``${{inputs.x}}``."""
     found = BINDING.fullmatch(told.strip())
     data = [name for name, port in own.inputs.items() if not port.literal]
     if found is None or found[1] != "inputs" or found[3] or found[2] not in data or found[2] not in inputs:
@@ -118,13 +136,19 @@ def _input(own: Component, told: str, inputs: Mapping[str, dict[str, Any]]) -> s
             f"{', '.join(data) or 'none'}.",
             "input_data",
         )
-    name, port = found[2], inputs[found[2]]
-    mode = port.get("mode", "")
-    if mode == "Direct":
-        raise NotEmulated(f"tables in parallel steps (the input '{name}' in mode direct)")
-    if port["jobInputType"] == "mltable":
+    return found[2]
+
+
+def _delivered(name: str, port: dict[str, Any], keys: Any) -> bool:
+    """Whether the data is a table's rows; its ``port`` gets the mode in which its files are there."""
+    mode, kind = str(port.get("mode", "")), str(port["jobInputType"])
+    if kind == "mltable":
         port["mode"] = EVALUATED.get(mode, mode)
-    return f"AZURE_ML_INPUT_{name}"
+    elif keys or mode == "Direct":
+        raise NotEmulated(
+            f"{'partition_keys' if keys else 'mode direct'} of a parallel step's {kind} (the input '{name}')"
+        )
+    return kind == "mltable" and mode == "Direct"
 
 
 def _output(own: Component, told: str) -> str:

@@ -214,7 +214,7 @@ class _Plan:
     # Its steps
 
     def _command(self, step: Step) -> dict[str, Any]:
-        node, spec = step.node, step.component.spec
+        node, spec = {**step.node, **request.late(step.node["later"])}, step.component.spec
         name = self._names[step.path]
         inputs = {one: self._input(step.component, one, value) for one, value in step.inputs.items()}
         if step.component.type == "parallel":

@@ -6,6 +6,7 @@ and what the API leaves open — ``jobs`` and ``settings`` — in the words of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from emulator.jobs.fields import Field, anything, by_type, filled, mapping, one_
 from emulator.jobs.schema import ASSETS, ASSET_INPUT, FIELDS, INPUT_MODES, NAME, OUTPUT_MODES
 from emulator.pipelines import parallel
 from emulator.pipelines.component import NOT_RUN, TYPES, camel, spelt
-from emulator.pipelines.graph import Asset, Literal, Value
+from emulator.pipelines.graph import BOUND, Asset, Literal, Value
 
 SETTINGS = (
     *("default_compute", "default_datastore", "continue_on_step_failure", "continue_run_on_failed_optional_input"),
@@ -69,6 +70,8 @@ _NODE: dict[str, Field] = {
     ),
     "settings": anything,
 }
+# What a node says of how it runs, which may be bound to its pipeline's inputs: the graph puts their values there (``later``).
+_BINDABLE = {"resources": FIELDS["resources"], **parallel.BINDABLE}
 _NODES = {
     kind: record({"componentId": filled}, {**_NODE, **(parallel.FIELDS if kind == "parallel" else {})})
     for kind in TYPES
@@ -161,10 +164,22 @@ def _node(name: str, told: Any, at: str) -> dict[str, Any]:
             node[key] = _each(value, f"{at}.{key}", _output if key == "outputs" else camel)
         else:
             node[key] = value if key in ("environmentVariables", "properties", "tags") else spelled(value)
+    later = {key: node.pop(key) for key in _BINDABLE.keys() & node.keys() if BOUND.search(str(node[key]))}
     checked: dict[str, Any] = _NODES[kind](node, at)
     if checked.get("settings"):
         raise NotEmulated(f"settings of a step (the step '{name}')")
-    return {**checked, "inputs": checked.get("inputs", {}), "outputs": checked.get("outputs", {})}
+    return {**checked, "inputs": checked.get("inputs", {}), "outputs": checked.get("outputs", {}), "later": later}
+
+
+def late(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A node's ``later``, with the values of what it is bound to, as it would have been kept had it been sent so."""
+    return {key: _BINDABLE[key](_numbers(value), key) for key, value in settings.items()}
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers(one) for key, one in value.items()}
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?\d+", value) else value
 
 
 def distribution(told: Mapping[str, Any] | None) -> dict[str, Any] | None:

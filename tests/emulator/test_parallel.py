@@ -1,5 +1,6 @@
 """Parallel steps through ``MLClient``: from YAML, in a component, by ``parallel_run_function``; what fails and what is refused."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.emulator import batch
 from tests.emulator.test_batch_scoring import log
 from tests.emulator.test_jobs import ended
 
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SCRIPT = """
 import argparse, os, pathlib, time
 
@@ -94,9 +96,9 @@ def child(client: MLClient, job: Job) -> Job:
     return found
 
 
-def rows(client: MLClient, job: Job, folder: Path) -> list[str]:
-    client.jobs.download(str(job.name), download_path=folder, output_name="scores")
-    (file,) = (path for path in (folder / "named-outputs" / "scores").rglob("*") if path.is_file())
+def rows(client: MLClient, job: Job, folder: Path, output: str = "scores") -> list[str]:
+    client.jobs.download(str(job.name), download_path=folder, output_name=output)
+    (file,) = (path for path in (folder / "named-outputs" / output).rglob("*") if path.is_file())
     return file.read_text().splitlines()
 
 
@@ -143,6 +145,86 @@ def test_a_function_scores_the_files_of_a_table_and_shuts_down(
     assert rows(client, job, folder / "down") == expected
     client.jobs.download(str(job.name), download_path=folder / "down", output_name="side")
     assert [path.read_text() for path in (folder / "down/named-outputs/side").iterdir()] == ["done"]
+
+
+ROWS = """
+import pandas
+
+def init():
+    pass
+
+def run(rows, mini_batch_context):
+    assert isinstance(rows, pandas.DataFrame), type(rows)
+    told = " ".join(map(str, mini_batch_context.partition_key_value.values())) or "all"
+    return [f"{told} {mini_batch_context.minibatch_index} {len(rows)}"] * len(rows)
+"""
+FILES = """
+import pathlib
+
+def init():
+    pass
+
+def run(paths, mini_batch_context):
+    return [f"{mini_batch_context.partition_key_value} {pathlib.Path(path).name}" for path in paths]
+"""
+
+
+def test_rows_of_a_table_by_size_and_by_key_and_files_by_key(client: MLClient, folder: Path) -> None:
+    """As https://github.com/Azure/azureml-examples/tree/main/cli/jobs/parallel/1a_oj_sales_prediction has them."""
+    (folder / "src" / "rows.py").write_text(ROWS)
+    (folder / "src" / "files.py").write_text(FILES)
+    for store, brand in (("1", "a"), ("1", "b"), ("2", "a")):
+        place = folder / "sold" / store / brand
+        place.mkdir(parents=True)
+        (place / "part.csv").write_text("quantity\n" + "5\n" * 10 * int(store))
+    table = {
+        "type": "mltable",
+        "paths": [{"pattern": "./**/*.csv"}],
+        "transformations": [
+            {
+                "read_delimited": {
+                    "delimiter": ",",
+                    "encoding": "utf8",
+                    "header": "all_files_same_headers",
+                    "include_path_column": True,
+                }
+            },
+            {"extract_columns_from_partition_format": {"partition_format": "{Store}/{Brand}/{file}.{extension}"}},
+            {"drop_columns": ["Path", "file", "extension"]},
+        ],
+    }
+    (folder / "sold" / "MLTable").write_text(yaml.safe_dump(table))
+    (folder / "conda.yaml").write_text(f"dependencies:\n  - python={PYTHON}\n  - pip\n  - pip: [mltable, pandas]\n")
+    task = {"program_arguments": "", "environment": {"image": batch.IMAGE, "conda_file": "conda.yaml"}}
+    nodes = {
+        "size": step(mini_batch_size="${{parent.inputs.size}}", task={**task, "entry_script": "rows.py"}),
+        "keys": step(
+            partition_keys=["Store", "Brand"], mini_batch_error_threshold=0, task={**task, "entry_script": "rows.py"}
+        ),
+        "files": step(
+            partition_keys=["Brand"], task={**task, "environment": "azureml:plain:1", "entry_script": "files.py"}
+        ),
+    }
+    for name, node in nodes.items():
+        mode = "ro_mount" if name == "files" else "direct"
+        node["inputs"] = {"data": {"type": "mltable", "path": "${{parent.inputs.data}}", "mode": mode}}
+        node["outputs"] = {"scores": f"${{{{parent.outputs.{name}}}}}"}
+        node["resources"] = {"instance_count": "${{parent.inputs.nodes}}"}
+    told = {
+        "type": "pipeline",
+        "inputs": {"data": {"type": "mltable", "path": str(folder / "sold")}, "nodes": 2, "size": 40},
+        "outputs": {name: {"type": "uri_file"} for name in nodes},
+        "settings": {"default_compute": f"azureml:{batch.CLUSTER}"},
+        "jobs": nodes,
+    }
+    (folder / "pipeline.yml").write_text(yaml.safe_dump(told, sort_keys=False))
+    job = ended(client, client.jobs.create_or_update(load_job(folder / "pipeline.yml")))
+    made = {name: rows(client, job, folder / name, name) for name in nodes}
+    assert set(made["keys"]) == {"1 a 0 10", "1 b 1 10", "2 a 2 20"} and len(made["keys"]) == 40
+    assert (
+        len(made["size"]) == 40 and len(set(made["size"])) > 1 and all(line.startswith("all ") for line in made["size"])
+    )
+    assert made["files"] == ["{'Brand': 'a'} part.csv", "{'Brand': 'a'} part.csv", "{'Brand': 'b'} part.csv"]
 
 
 def test_a_registered_component_whose_settings_the_node_changes(client: MLClient, folder: Path) -> None:
@@ -198,8 +280,14 @@ def test_a_step_fails_above_its_thresholds(client: MLClient, folder: Path, text:
 @pytest.mark.parametrize(
     ("changes", "data", "status", "said"),
     [
-        ({"partition_keys": ["a"]}, {}, 501, "partition_keys of a parallel step"),
-        ({}, {"kind": "mltable", "mode": "direct"}, 501, "tables in parallel steps (the input 'data' in mode direct)"),
+        ({"partition_keys": ["a"]}, {}, 501, "partition_keys of a parallel step's uri_folder (the input 'data')"),
+        ({}, {"mode": "direct"}, 501, "mode direct of a parallel step's uri_folder (the input 'data')"),
+        (
+            {"mini_batch_error_threshold": "${{parent.inputs.word}}"},
+            {},
+            400,
+            "miniBatchErrorThreshold must be an integer",
+        ),
         ({"task": {"program_arguments": "--copy_logs_to_parent True"}}, {}, 501, "the argument --copy_logs_to_parent"),
         ({"task": {"program_arguments": "--word 'x"}}, {}, 400, "program_arguments is no command line"),
         (

@@ -7,9 +7,9 @@ It has Azure ML's name and arguments, because scoring scripts read them (``--log
 https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-batch-endpoints and
 https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-parallel. What it promises:
 
-    a mini-batch    is so many files, in the order of their names; folders in a folder are looked into with ``--amlbi_nested``
+    a mini-batch    is what ``amlbi_batches`` cuts: files, or rows of a table
     run()           raising, timing out or ending its process, is tried again, ``--run_max_try`` times in all
-    failed items    are the files of a mini-batch that did not succeed, and those for which run() returned no element
+    failed items    are the files or rows of a mini-batch that did not succeed, and those for which run() returned no element
     the job fails   above ``--error_threshold`` failed items, ``--mini_batch_error_threshold`` mini-batches with one or
                     ``--allowed_failed_percent`` of them; when nothing succeeded, or init() fails; without a mini-batch begun in
                     ``--first_task_creation_timeout`` seconds or ended in ``--progress_update_timeout``; and, where
@@ -34,7 +34,9 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-import amlbi_worker  # type: ignore[import-not-found] # it lies beside this file when this file runs
+import amlbi_batches  # type: ignore[import-not-found] # they lie beside this file when this file runs
+import amlbi_worker  # type: ignore[import-not-found]
+from amlbi_batches import JobFailed, Task
 
 FAILED = 42  # the exit status by which Azure ML's driver says that its logs say more
 LAYOUT = """logs/job_progress_overview.txt                   how far the job is, and how it ended
@@ -42,17 +44,6 @@ logs/user/error.txt                              what went wrong in the scoring 
 logs/user/error/<node>/<process>.txt             the same with tracebacks
 logs/user/stdout/<node>/<process>.stdout.txt     what the scoring script printed
 """
-
-
-class JobFailed(Exception):
-    """With the sentence for the job's owner."""
-
-
-class Task:
-    """One mini-batch."""
-
-    def __init__(self, index: int, files: list[str]) -> None:
-        self.index, self.files, self.tries, self.timeouts = index, files, 0, 0
 
 
 class Worker:
@@ -72,7 +63,7 @@ class Worker:
 
     def give(self, task: Task, seconds: float) -> None:
         self.task, self.deadline = task, time.monotonic() + seconds
-        self.connection.send((task.index, task.files))
+        self.connection.send((task.index, task.data, task.keys))
 
     def finish(self, seconds: float) -> None:
         """No more mini-batches: let the script's ``shutdown()`` run."""
@@ -162,7 +153,7 @@ class Run:
             self.complain(worker, f"Mini-batch {task.index}: {value}")
             self.again(task)
         else:
-            self.end(task, min(value, len(task.files)))
+            self.end(task, min(value, task.items))
 
     def gone(self, index: int, worker: Worker) -> None:
         worker.process.join()
@@ -205,13 +196,13 @@ class Run:
         self.moved = time.monotonic()
         self.done += 1
         self.succeeded += succeeded
-        self.failed += len(task.files) - succeeded
-        self.broken += succeeded < len(task.files)
-        self.progress(f"Mini-batch {task.index}: {succeeded} of {len(task.files)} items succeeded.")
+        self.failed += task.items - succeeded
+        self.broken += succeeded < task.items
+        self.progress(f"Mini-batch {task.index}: {succeeded} of {task.items} items succeeded.")
         if 0 <= self.options.error_threshold < self.failed:
             raise JobFailed(
                 f"The error count {self.failed} is above the error_threshold {self.options.error_threshold}: "
-                f"{self.failed} of the input's files failed. logs/user/error.txt says why."
+                f"{self.failed} items of the input failed. logs/user/error.txt says why."
             )
         most, percent = self.options.mini_batch_error_threshold, self.options.allowed_failed_percent
         limits = ("mini_batch_error_threshold", most), ("allowed_failed_percent", percent)
@@ -254,20 +245,6 @@ def summary(text: str) -> str:
     return f"{before}{last_line(text)}" if traceback else text.strip()
 
 
-def batches(path: Path, size: int, nested: bool) -> list[Task]:
-    """The input's files, so many at a time."""
-    if path.is_dir():
-        files = sorted(str(one) for one in (path.rglob("*") if nested else path.iterdir()) if one.is_file())
-        folders = sorted(one.name for one in path.iterdir() if one.is_dir())
-        if folders and not nested:
-            say(f"Folders in the input are not looked into: {', '.join(folders[:10])}.")
-    else:
-        files = [str(path)]
-    if not files:
-        raise JobFailed(f"The input has no files at its top: {path}. Folders in it are not looked into.")
-    return [Task(index, files[first : first + size]) for index, first in enumerate(range(0, len(files), size))]
-
-
 def model_folder(model: str, name: str, beside: Path) -> str:
     """``AZUREML_MODEL_DIR``: a folder in which the model lies under its own name.
 
@@ -284,12 +261,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scoring_module_name", default="")
     parser.add_argument("--amlbi_input", required=True)
     parser.add_argument("--amlbi_nested", action="store_true")
+    parser.add_argument("--amlbi_table", action="store_true")
     parser.add_argument("--amlbi_output", default="")
     parser.add_argument("--amlbi_timeout_fails", action="store_true")
     parser.add_argument("--append_row_to", default="")
     parser.add_argument("--amlbi_model", default="")
     parser.add_argument("--amlbi_model_name", default="model")
     parser.add_argument("--mini_batch_size", type=int, default=10)
+    parser.add_argument("--partition_keys", default="[]")
     parser.add_argument("--error_threshold", type=int, default=-1)
     parser.add_argument("--output_action", choices=("append_row", "summary_only"), default="append_row")
     parser.add_argument("--append_row_file_name", default="predictions.csv")
@@ -322,13 +301,15 @@ def main() -> None:
     if options.amlbi_output:
         os.environ["AZUREML_BI_OUTPUT_PATH"] = options.amlbi_output
     with tempfile.TemporaryDirectory() as folder:
-        parts = Path(folder, "parts")
+        parts, rows = Path(folder, "parts"), Path(folder, "rows")
         parts.mkdir()
+        rows.mkdir()
         if options.amlbi_model:
             os.environ["AZUREML_MODEL_DIR"] = model_folder(options.amlbi_model, options.amlbi_model_name, Path(folder))
         try:
-            tasks = batches(Path(options.amlbi_input), options.mini_batch_size, options.amlbi_nested)
-            say(f"The input has {sum(len(task.files) for task in tasks)} files: {len(tasks)} mini-batches.")
+            tasks = amlbi_batches.cut(options, rows, say)
+            what = "rows" if options.amlbi_table else "files"
+            say(f"The input has {sum(task.items for task in tasks)} {what}: {len(tasks)} mini-batches.")
             Run(options, tasks, parts).run()
             if options.output_action == "append_row":
                 whole = Path(options.append_row_to or options.amlbi_output)

@@ -6,11 +6,13 @@ What the script prints goes to a log of its own, for there are many workers and 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import logging
 import os
 import sys
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import amlbi_mlflow  # type: ignore[import-not-found] # it lies beside this file when this file runs
@@ -29,16 +31,21 @@ def work(connection: Any, options: dict[str, Any], parts: str, name: str, node: 
     connection.send(("ready", None))
     while True:
         try:
-            index, files = connection.recv()
+            index, data, keys = connection.recv()
         except EOFError:
             return _shut_down(script)
         part = Path(parts, str(index)) if options["output_action"] == "append_row" else Path(os.devnull)
         try:
-            print(f"Mini-batch {index}: {len(files)} files.", flush=True)
+            print(
+                f"Mini-batch {index}: {', '.join(f'{key} {value}' for key, value in keys.items()) or data[0]} …",
+                flush=True,
+            )
             if script is amlbi_mlflow:
-                count = amlbi_mlflow.score(files, part)
+                count = amlbi_mlflow.score(data, part)
             else:
-                count = _write(script.run(files), part)
+                batch = importlib.import_module("pandas").read_pickle(data[0]) if options["amlbi_table"] else data
+                context = SimpleNamespace(minibatch_index=index, partition_key_value=keys)
+                count = _write(script.run(*(batch, context)[: _arity(script.run)]), part)
             said = ("done", count)
         except BaseException:  # noqa: B036, B902 - as above
             said = ("raised", traceback.format_exc())
@@ -46,6 +53,12 @@ def work(connection: Any, options: dict[str, Any], parts: str, name: str, node: 
                 part.unlink()
             print(said[1], flush=True)
         connection.send(said)
+
+
+def _arity(run: Any) -> int:
+    """2 where ``run()`` takes the mini-batch's context, too: https://github.com/Azure/MachineLearningNotebooks, parallel-run."""
+    more = [one for one in inspect.signature(run).parameters.values() if one.kind is one.POSITIONAL_OR_KEYWORD][1:2]
+    return 2 if more and (more[0].default is more[0].empty or more[0].name == "mini_batch_context") else 1
 
 
 def _shut_down(script: Any) -> None:
