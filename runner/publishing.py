@@ -20,6 +20,7 @@ from runner import (
     component,
     inputs,
     models,
+    names,
     outputs,
     pipeline,
     release,
@@ -64,6 +65,11 @@ class Plan:
 
 def read(workspace: Workspace, folder: JobFolder, config: Read, file: str) -> Plan:
     """What this checkout would publish; everything is checked, nothing is changed."""
+    if not (folder.root / file).is_file():
+        there = [
+            path.name for path in sorted(folder.root.glob("*.yml")) if (folder.root / "smoke" / path.name).is_file()
+        ]
+        raise Mistake(f"There is no component '{file}' in '{folder.root}'. {names.near(file, there)}")
     rules = smoke.read(folder.root / "smoke" / file)
     found = pipeline.read_component(workspace, folder.root / file, config)
     commit, dirty = release.commit(folder.root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,11 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def reasons(text: str, most: int = 12) -> list[str]:
-    """The sentences of azure-ai-ml's nested JSON, without its brackets, each once."""
-    lines = [line.strip(' {}[],"') for line in text.replace("\\n", "\n").replace('\\"', '"').splitlines()]
-    said = [line for line in dict.fromkeys(lines) if any(map(str.isalpha, line)) and not line.endswith('"_schema":')]
-    return said[:most]
+    """What azure-ai-ml has against a file, a line each: of the JSON in its message the errors, else its sentences."""
+    try:
+        errors = json.loads(text[text.index("{") : text.rindex("}") + 1])["errors"]
+        said = [f"{error['path']}: {error['message']}" for error in errors]
+    except (ValueError, KeyError, TypeError):
+        lines = [line.strip(' {}[],"') for line in text.replace("\\n", "\n").replace('\\"', '"').splitlines()]
+        said = [line for line in lines if any(map(str.isalpha, line)) and not line.endswith('"_schema":')]
+    return list(dict.fromkeys(said))[:most]

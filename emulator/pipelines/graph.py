@@ -102,8 +102,11 @@ def graph(
     inputs: Mapping[str, Value | None],
     outputs: Mapping[str, Mapping[str, Any]],
     prefix: str = "",
+    *,
+    declared: bool = True,
 ) -> Graph:
-    """The steps of a pipeline with these nodes; an input without a value is ``None``. Raises ``UserError`` (400)."""
+    """The steps of a pipeline with these nodes; an input without a value is ``None``, or missing where not all are ``declared``.
+    Raises ``UserError`` (400)."""
     made = Graph()
     products: dict[str, dict[str, Product]] = {}
     for name in _order(jobs, prefix):
@@ -112,7 +115,7 @@ def graph(
             component = load(node["componentId"])
         except AzureError as error:
             raise named(error, path) from None
-        scope = _Scope(path, inputs, jobs, products)
+        scope = _Scope(path, inputs, jobs, products, declared)
         if node.get("type") and node["type"].lower() != component.type:
             raise scope.error(
                 "type", f"it is of type {node['type']}; its component '{component.name}' is of type {component.type}."
@@ -205,18 +208,21 @@ class _Scope:
         inputs: Mapping[str, Value | None],
         jobs: Mapping[str, Node],
         products: Mapping[str, Mapping[str, Product]],
+        declared: bool,
     ) -> None:
-        self.path, self.inputs, self.jobs, self.products = path, inputs, jobs, products
+        self.path, self.inputs, self.jobs, self.products, self.declared = path, inputs, jobs, products, declared
         self.promoted: dict[str, str] = {}
 
     def error(self, at: str, message: str) -> AzureError:
         return user_error(f"The step '{self.path}': {message}", f"jobs.{self.path}.{at}")
 
-    def value(self, at: str, text: str) -> Value | None:
-        """What a text of an input means; ``None`` for a pipeline's input that has no value."""
+    def value(self, at: str, text: str, optional: bool = False) -> Value | None:
+        """What a text of an input means; ``None`` for a pipeline's input that has no value. An optional one that is not given
+        azure-ai-ml does not send, and what is bound to it all the same."""
         whole = BOUND.fullmatch(text)
         if whole is not None:
-            return self._bound(at, whole)
+            missing = whole[1] == "inputs" and whole[2] not in self.inputs
+            return None if missing and optional and not self.declared else self._bound(at, whole)
 
         def literal(part: re.Match[str]) -> str:
             found = self._bound(at, part)
@@ -255,7 +261,12 @@ def _inputs(scope: _Scope, node: Node, component: Component) -> dict[str, Value]
     sent: dict[str, Value] = {}
     for name, told in node["inputs"].items():
         kind, mode = told["jobInputType"], told.get("mode", "")
-        value = scope.value(f"inputs.{name}", told["value"]) if kind == "literal" else Asset(kind, told["uri"], mode)
+        optional = name in component.inputs and component.inputs[name].optional
+        value = (
+            scope.value(f"inputs.{name}", told["value"], optional)
+            if kind == "literal"
+            else Asset(kind, told["uri"], mode)
+        )
         if value is not None:
             sent[name] = replace(value, mode=mode or value.mode)
     try:

@@ -104,7 +104,7 @@ class _Plan:
             nodes: Mapping[str, Any] = whole.nodes
         else:
             nodes = request.nodes(self._job["jobs"])
-            found = graph.graph(load, nodes, dict(given), self._job["outputs"])
+            found = graph.graph(load, nodes, dict(given), self._job["outputs"], declared=False)
         first, last = (self._apart(nodes, found.steps, key) for key in ("on_init", "on_finalize"))
         for step in found.steps:
             self._names[step.path] = str(uuid.uuid4())

@@ -384,8 +384,9 @@ def test_what_closes_a_pipeline_runs_however_it_ends(client: MLClient, tmp_path:
     ended(client, held, "Canceled")
 
 
-def test_inputs_in_groups(client: MLClient, tmp_path: Path) -> None:
-    """``@group``: a group's members are inputs with a dot in their names, at any depth."""
+def test_inputs_in_groups_and_an_optional_one_that_is_not_given(client: MLClient, tmp_path: Path) -> None:
+    """``@group``: a group's members are inputs with a dot in their names, at any depth. An optional input of the pipeline that has
+    no value is not sent, and what is bound to it is."""
 
     @group
     class Inner:
@@ -398,9 +399,12 @@ def test_inputs_in_groups(client: MLClient, tmp_path: Path) -> None:
         last: bool
 
     print_all = command(
-        command="echo ${{inputs.rate}} ${{inputs.word}} ${{inputs.last}}",
+        command="echo ${{inputs.rate}} ${{inputs.word}} ${{inputs.last}}$[[ ${{inputs.more}}]]",
         environment="plain@latest",
-        inputs={"rate": Input(type="number"), "word": Input(type="string"), "last": Input(type="boolean")},
+        inputs={
+            **{"rate": Input(type="number"), "word": Input(type="string"), "last": Input(type="boolean")},
+            "more": Input(type="string", optional=True),
+        },
     )
 
     @dsl.pipeline()  # type: ignore[untyped-decorator]
@@ -408,9 +412,11 @@ def test_inputs_in_groups(client: MLClient, tmp_path: Path) -> None:
         step = print_all(rate=given.inner.rate, word=given.inner.word, last=given.last)
         step.name = "within"
 
+    optional = Input(type="string", optional=True)
+
     @dsl.pipeline(default_compute="serverless")  # type: ignore[untyped-decorator]
-    def whole(given: Outer, number: int) -> None:
-        direct = print_all(rate=number, word=given.inner.word, last=given.last)
+    def whole(given: Outer, number: int, more: optional = None) -> None:  # type: ignore[valid-type]
+        direct = print_all(rate=number, word=given.inner.word, last=given.last, more=more)
         direct.name = "direct"
         nested = inside(given=given)
         nested.name = "nested"

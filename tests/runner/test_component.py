@@ -89,7 +89,7 @@ def test_a_label_is_what_it_was_when_it_was_read(pipeline: Path) -> None:
         ("pipeline.yml", ("name: trial_pipeline", ""), "has no name"),
         ("pipeline.yml", ("components/split.yml", "azureml://registries/r/components/c/labels/latest"), "name a version"),
         ("components/split.yml", ("code: ../code", "code: ../cod"), "does not exist"),
-        ("components/split.yml", ("command: python", "commands: python"), "is not a component that Azure ML takes"),
+        ("components/split.yml", ("command: python", "commands: python"), "command: Missing data for required field."),
     ],
 )  # fmt: skip
 def test_what_azure_would_find_out_minutes_later(pipeline: Path, file: str, change: tuple[str, str], said: str) -> None:

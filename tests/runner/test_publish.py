@@ -241,6 +241,8 @@ def test_a_manifest_that_is_none(aml: Aml, place: dict[str, str], pipeline: Path
     assert said.code == 1 and "is not a release's manifest" in said.err and "component: Field required" in said.err
     both = aml("publish", "--manifest", tmp_path / "release.json", "--component", "score.yml")
     assert both.code == 1 and "A manifest names its component; 'score.yml' is given, too." in both.err
+    none = aml("publish", "--job-folder", pipeline, "--component", "pipelin.yml")
+    assert none.code == 1 and "There is no component 'pipelin.yml'" in none.err and "'pipeline.yml'" in none.err
     assert "There is no manifest" in aml("publish", "--job-folder", pipeline, "--manifest", tmp_path / "none.json").err
 
 
