@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ def latest(workspace: Workspace, most: int, *, parent: str | None = None, archiv
 
 def described(job: Any) -> dict[str, Any]:
     """What people want to know of a job, under names of Azure ML's YAML."""
-    created = getattr(job.creation_context, "created_at", None)
+    created, by = (getattr(job.creation_context, name, None) for name in ("created_at", "created_by"))
     return {
         "name": job.name,
         "display_name": job.display_name,
@@ -67,7 +67,7 @@ def described(job: Any) -> dict[str, Any]:
         "compute": _last(getattr(job, "compute", None)),
         "environment": getattr(job, "environment", None),
         "created": created.isoformat(timespec="seconds") if created else None,
-        "created_by": getattr(job.creation_context, "created_by", None),
+        "created_by": by.get("userName") if isinstance(by, Mapping) else by,  # a step's is run history's
         "tags": dict(job.tags or {}),
         "studio": job.studio_url,
         "inputs": {name: _value(given) for name, given in (getattr(job, "inputs", None) or {}).items()},

@@ -70,10 +70,11 @@ class Report:
         told = self.outcome.last and self.outcome.error and self.outcome.last[-1].strip() in self.outcome.error
         last = [] if told else [f"  {line}" for line in self.outcome.last]
         last = ["the last lines of its log:", *last] if last else []
+        look = "show" if self.outcome.told_by and not self.outcome.last else "logs"  # a step that never ran has no log
         raise JobFailed(
             f"Job {self.name} {said}{after}.",
             details=[*error, *last],
-            next=f"aml jobs logs {self.outcome.told_by or self.name}{flags} shows all of it",
+            next=f"aml jobs {look} {self.outcome.told_by or self.name}{flags} shows all of it",
         )
 
 

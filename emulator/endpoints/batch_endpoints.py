@@ -128,6 +128,12 @@ async def list_keys(call: Call) -> Reply:
     raise user_error(f"The endpoint '{name}' has the authMode AADToken, and no keys: use a token of Microsoft Entra.")
 
 
+async def list_all(call: Call) -> Reply:
+    """In pages of ``count``: https://learn.microsoft.com/rest/api/azureml/batch-endpoints/list."""
+    found = call.cloud.store.children(call.params["parent"], TYPE)
+    return arm.page(call, found, size=arm.number(call, "count") or len(found))
+
+
 # What rooms use
 
 
@@ -149,6 +155,7 @@ KIND = Kind(
     tracked=True,
     long=True,
     check=check,
+    list=list_all,
     render=render,
     actions={"listkeys": list_keys},
 )

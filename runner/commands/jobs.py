@@ -51,18 +51,19 @@ def list_(given: settings.Given, most: int, parent: str | None, archived: bool, 
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_settings
 def show(given: settings.Given, name: str, as_json: bool) -> None:
-    """Show one job: status, inputs, outputs, metrics, link."""
+    """Show one job: status, why it failed, inputs, outputs, metrics, link."""
     import yaml
 
-    from runner import jobs, tracking
+    from runner import following, jobs, tracking
 
     workspace = _workspace(given)
     found = jobs.described(jobs.get(workspace, name))
+    found["error"] = following.error_of(following.details(workspace, name) or {})
     found["metrics"] = tracking.metrics(workspace, name)
     if as_json:
         talk.show_json(found)
     else:
-        talk.show(yaml.safe_dump(found, sort_keys=False, allow_unicode=True).rstrip())
+        talk.show(yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=float("inf")).rstrip())
 
 
 @command.command()

@@ -105,8 +105,10 @@ def test_a_name_is_taken_in_its_region_alone(client: MLClient) -> None:
             other.batch_endpoints.begin_create_or_update(BatchEndpoint(name=name)).result()
 
 
-def test_deployments_and_the_default(client: MLClient) -> None:
-    endpoint = batch.endpoint(client)
+def test_deployments_and_the_default(client: MLClient, arm: Arm) -> None:
+    endpoint, _ = batch.endpoint(client), batch.endpoint(client)
+    page = arm.get(f"{workspace_id(client)}/batchEndpoints", query={"count": "1"}).json()
+    assert len(page["value"]) == 1 and arm.get(page["nextLink"], version=None).json()["value"] != page["value"]
     for name in ("blue", "green"):
         made = client.batch_deployments.begin_create_or_update(deployment(name, endpoint)).result()
         assert made.name == name and made.provisioning_state == "Succeeded"

@@ -56,6 +56,8 @@ def test_the_steps_run_and_are_shown(
     assert "step predict: " in failed.err and "the rows are not good" in failed.err and "Traceback" not in failed.err
     step = next(step["job"] for step in failed.json["steps"] if step["step"] == "predict")
     assert f"aml jobs logs {step}" in failed.err
+    shown = aml("jobs", "show", step)
+    assert shown.code == 0 and "the rows are not good" in shown.out and "created_by: " in shown.out, shown.err
     assert len(arm.get(f"{components}/trial_split/versions").json()["value"]) == versions["trial_split"] == 1
 
 

@@ -40,6 +40,10 @@ def test_a_failed_job_shows_its_last_lines_and_where_the_rest_is() -> None:
     ]
     with pytest.raises(JobFailed, match="was cancelled"):
         report("Canceled").raise_for_status("")
+    never_ran = Outcome("Failed", "step b: it has no input", (), 1.0, told_by="calm_ant")
+    with pytest.raises(JobFailed) as caught:
+        Report("brave_ant", never_ran, "https://ml", {}, {}).raise_for_status("")
+    assert caught.value.next == "aml jobs show calm_ant shows all of it"
 
 
 def test_the_error_of_run_history() -> None:
