@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import settings, talk
-from runner.errors import Mistake
+from runner.errors import JobFailed, Mistake
 from runner.release import ModelPart
 
 if TYPE_CHECKING:
@@ -25,6 +26,18 @@ def look(workspace: Workspace, name: str, version: str) -> ModelPart:
             next="aml pipeline trains and registers one; or name another version in the component",
         )
     return ModelPart(name=name, version=version, tags={key: str(value) for key, value in (found.tags or {}).items()})
+
+
+def require(workspace: Workspace, models: Iterable[ModelPart]) -> None:
+    """Raise ``JobFailed`` for one that is no longer there: a training registers first, and takes its version back when another was
+    faster and better. Nothing in MLflow's registry is conditional; so what was ``@latest`` a moment ago is looked at again.
+    """
+    for model in models:
+        if _find(workspace.client, model.name, model.version) is None:
+            raise JobFailed(
+                f"Model '{model.name}:{model.version}' was withdrawn while the release was tried.",
+                next="the same command again: it takes the version that is the latest now",
+            )
 
 
 def bring(workspace: Workspace, model: ModelPart, source: str) -> None:

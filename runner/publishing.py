@@ -126,6 +126,7 @@ def publish(workspace: Workspace, plan: Plan, *, keep: int, keep_failed: bool) -
             with _undone(endpoint, deployment, history, keep_failed):
                 endpoint.deploy(deployment, id, plan.part.version)
                 tried = _try(workspace, endpoint, store, plan, deployment, component.spec(workspace, id))
+                models.require(workspace, plan.models)
             made = release.put(workspace, store, _release(workspace, endpoint, plan, tried))
             held.check()
             endpoint.switch(history.then(deployment))

@@ -189,14 +189,30 @@ def test_promoted_as_it_is(
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "MLmodel").write_text("flavors: {}\n")
     here = Workspace(Settings(place, {}))
-    here.client.models.create_or_update(
-        Model(name="flowers", version="3", type="mlflow_model", path=tmp_path / "weights", tags={"accuracy": "0.97"})
+    flowers = Model(
+        name="flowers", version="3", type="mlflow_model", path=tmp_path / "weights", tags={"accuracy": "0.97"}
     )
+    here.client.models.create_or_update(flowers)
     bound = "how: well, model: {type: mlflow_model, path: azureml:flowers@latest}"
     (pipeline / "pipeline.yml").write_text(PIPELINE["pipeline.yml"].replace("how: well", bound))
     (pipeline / "components/predict.yml").write_text(
         PIPELINE["components/predict.yml"].replace("inputs:\n", "inputs:\n  model: {type: mlflow_model}\n")
     )
+
+    follow = publishing.steps.follow
+
+    def follow_and_withdraw(*args: Any) -> Any:
+        ended = follow(*args)
+        assert arm.delete(f"{Settings(place, {}).workspace_id}/models/flowers/versions/3").status_code in (200, 202)
+        return ended
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing.steps, "follow", follow_and_withdraw)
+        gone = aml("publish", "--job-folder", pipeline)
+    assert gone.code == 3 and "Model 'flowers:3' was withdrawn while the release was tried" in gone.err, gone.err
+    assert endpoint.serving() is None and not endpoint.deployments()
+    here.client.models.create_or_update(flowers)
+
     manifest = tmp_path / "release.json"
     said = aml("publish", "--job-folder", pipeline)
     assert said.code == 0 and "flowers@latest is version 3" in said.err, said.err
