@@ -28,7 +28,7 @@ from emulator.routes import Stream
 from emulator.providers import permissions
 from emulator.storage.azurite import Azurite
 from emulator.storage.gate import Gate, Receive, Scope, Send
-from emulator.storage.rules import SUFFIX, Policy
+from emulator.storage.request import SUFFIX, Policy
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient, UserDelegationKey

@@ -29,7 +29,7 @@ from emulator.http import SILENCE
 from emulator.identity.tenant import STORAGE, Identity, Principal
 from emulator.storage import rules
 from emulator.storage.azurite import Azurite
-from emulator.storage.rules import HOP, Policy, Request
+from emulator.storage.request import HOP, SUFFIX, Policy, Request
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -113,7 +113,7 @@ class Gate:
         token = self._pass(self._identity.local.object_id)
         headers = [(b"authorization", b"Bearer " + token), (b"x-ms-version", DEFAULT_VERSION.encode())]
         path, _, query = target.encode().partition(b"?")
-        request = Request(method, path, query, headers, account + rules.SUFFIX)
+        request = Request(method, path, query, headers, account + SUFFIX)
         answer: list[Message] = []
 
         async def take(message: Message) -> None:
