@@ -40,23 +40,13 @@ def arm(azure: Emulator) -> Arm:
 @pytest.fixture
 def group(arm: Arm) -> str:
     """The id of a resource group of this test's own."""
-    id = f"/subscriptions/{arm.subscription}/resourceGroups/g-{uuid.uuid4().hex[:10]}"
-    answer = arm.put(id, {"location": "westeurope"}, version="2024-03-01")
-    assert answer.status_code == 201, answer.text
-    return id
+    return new_group(arm)
 
 
 @pytest.fixture
 def workspace(arm: Arm, group: str) -> Any:
     """An ``MLClient`` of a workspace of this test's own."""
-    from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Workspace
-    from azure.identity import EnvironmentCredential
-
-    name = f"w-{uuid.uuid4().hex[:10]}"
-    client = MLClient(EnvironmentCredential(), arm.subscription, group.rpartition("/")[2], name)
-    client.workspaces.begin_create(Workspace(name=name, location="westeurope")).result()
-    return client
+    return new_workspace(arm, group)
 
 
 API_VERSIONS = {
@@ -114,3 +104,22 @@ class Arm:
 
     def delete(self, id: str, **options: Any) -> Any:
         return self.call("DELETE", id, **options)
+
+
+def new_group(arm: Arm) -> str:
+    id = f"/subscriptions/{arm.subscription}/resourceGroups/g-{uuid.uuid4().hex[:10]}"
+    answer = arm.put(id, {"location": "westeurope"}, version="2024-03-01")
+    assert answer.status_code == 201, answer.text
+    return id
+
+
+def new_workspace(arm: Arm, group: str | None = None) -> Any:
+    """An ``MLClient`` of a new workspace, in a new group where none is named."""
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Workspace
+    from azure.identity import EnvironmentCredential
+
+    name = f"w-{uuid.uuid4().hex[:10]}"
+    client = MLClient(EnvironmentCredential(), arm.subscription, (group or new_group(arm)).rpartition("/")[2], name)
+    client.workspaces.begin_create(Workspace(name=name, location="westeurope")).result()
+    return client

@@ -8,11 +8,10 @@ from pathlib import Path
 import yaml
 from azure.ai.ml import MLClient, load_component
 from azure.ai.ml.constants._endpoint import EndpointInvokeFields
-from azure.ai.ml.entities import AmlCompute, BatchEndpoint, Environment, Model, Workspace
-from azure.identity import EnvironmentCredential
+from azure.ai.ml.entities import AmlCompute, BatchEndpoint, Environment, Model
 
 from emulator import Emulator
-from tests.conftest import Arm
+from tests.conftest import Arm, new_workspace
 
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
 # The content that other tests build too, so that it is built once for all of them.
@@ -22,11 +21,7 @@ CLUSTER = "cluster"
 
 def workspace(azure: Emulator) -> MLClient:
     """A workspace with a cluster of two nodes and an environment of no packages, ``plain:1``."""
-    arm, group, name = Arm(azure), f"g-{uuid.uuid4().hex[:10]}", f"w-{uuid.uuid4().hex[:10]}"
-    made = arm.put(f"/subscriptions/{arm.subscription}/resourceGroups/{group}", {"location": "westeurope"})
-    assert made.status_code == 201, made.text
-    client = MLClient(EnvironmentCredential(), arm.subscription, group, name)
-    client.workspaces.begin_create(Workspace(name=name, location="westeurope")).result()
+    client: MLClient = new_workspace(Arm(azure))
     client.compute.begin_create_or_update(AmlCompute(name=CLUSTER, size="Standard_DS3_v2", max_instances=2)).result()
     client.environments.create_or_update(Environment(name="plain", version="1", image=IMAGE))
     return client

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 
@@ -47,11 +44,3 @@ def workspace_id(client: Any) -> str:
 def put_version(arm: Any, client: Any, plural: str, name: str, version: str, properties: dict[str, Any]) -> Any:
     """Register a version of an asset with a plain request."""
     return arm.put(f"{workspace_id(client)}/{plural}/{name}/versions/{version}", {"properties": properties})
-
-
-def until(true: Callable[[], Any], seconds: float = 60) -> None:
-    """Wait for a condition; fail when it does not come true in time."""
-    deadline, pause = time.monotonic() + seconds, threading.Event()
-    while not true():
-        assert time.monotonic() < deadline, "It did not come true in time."
-        pause.wait(0.05)

@@ -1,4 +1,4 @@
-"""An emulator with storage accounts of its own, for the tests that need its keys, its folder, or its death."""
+"""Storage accounts whose keys a test knows: those of the run's emulator, or of one that may be killed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACCOUNTS = ("first", "second")
 class Storage:
     """``service()`` is an unmodified client of the account ``first``, through the gateway."""
 
-    def __init__(self, emulator: Emulator, keys: Mapping[str, str], patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, emulator: Emulator, keys: Mapping[str, str], patch: pytest.MonkeyPatch | None = None) -> None:
         self.emulator = emulator
         self._patch = patch
         self.home = emulator.home
@@ -57,6 +57,7 @@ class Storage:
 
     def use(self) -> None:
         """Point this process's environment at the emulator."""
+        assert self._patch is not None, "It is one of its own."
         for name, value in self.emulator.environment().items():
             self._patch.setenv(name, value)
 

@@ -15,7 +15,8 @@ from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, gener
 
 from emulator import Emulator
 from tests.conftest import Arm
-from tests.emulator.machinelearning import bound_to, until, workspace_id
+from tests.emulator.machinelearning import bound_to, workspace_id
+from tests.waiting import until
 
 READER, CONTRIBUTOR = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"

@@ -22,7 +22,8 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from emulator import Emulator
 from tests.conftest import Arm
 from tests.emulator import batch
-from tests.emulator.machinelearning import put_version, until, workspace_id
+from tests.emulator.machinelearning import put_version, workspace_id
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from azure.core.exceptions import HttpResponseError
 from emulator import Emulator
 from tests.conftest import Arm
 from tests.emulator import batch
-from tests.emulator.machinelearning import until, workspace_id
+from tests.emulator.machinelearning import workspace_id
+from tests.waiting import ENDED, until
 
 WRITE = (
     "echo ${{inputs.text}} ${{inputs.share}} > ${{outputs.scores}}/s.txt; "
@@ -60,7 +61,7 @@ def deploy(client: MLClient, endpoint: str, name: str, **options: Any) -> None:
 
 
 def ended(client: MLClient, name: str, status: str = "Completed") -> Job:
-    until(lambda: client.jobs.get(name).status in ("Completed", "Failed", "Canceled"), 120)
+    until(lambda: client.jobs.get(name).status in ENDED, 120)
     found: Job = client.jobs.get(name)
     assert found.status == status
     return found

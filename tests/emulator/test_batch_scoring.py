@@ -14,7 +14,7 @@ from azure.core.exceptions import HttpResponseError
 
 from emulator import Emulator
 from tests.emulator import batch
-from tests.emulator.machinelearning import until
+from tests.waiting import ENDED, until
 
 SCRIPT = """
 import argparse, os, time
@@ -96,7 +96,7 @@ def invoke(client: MLClient, endpoint: str, path: Path | str, **options: Any) ->
 
 
 def ended(client: MLClient, name: str, status: str = "Completed") -> Job:
-    until(lambda: client.jobs.get(name).status in ("Completed", "Failed", "Canceled"), 120)
+    until(lambda: client.jobs.get(name).status in ENDED, 120)
     (child,) = client.jobs.list(parent_job_name=name)
     found: Job = client.jobs.get(name)
     assert found.status == status, log(client, str(child.name))

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.emulator.storage import Storage, storage_at
+from tests.emulator.storage import Storage
 from tests.emulator.test_blobs import Line
 
 BLOB = {"x-ms-blob-type": "BlockBlob"}
 BLOCKS = b"<BlockList><Latest>QUJD</Latest></BlockList>"
 
 
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
-    with storage_at(tmp_path_factory.mktemp("malformed") / "home") as running:
-        container = running.service().create_container("data")
-        container.upload_blob("x", b"hello")
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def data(storage: Storage) -> None:
+    storage.service().create_container("data").upload_blob("x", b"hello")
 
 
 def ask(

@@ -10,7 +10,8 @@ from azure.ai.ml import command
 from azure.ai.ml.entities import AmlCompute, ComputeInstance, Environment, IdentityConfiguration
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from tests.emulator.machinelearning import until, workspace_id
+from tests.emulator.machinelearning import workspace_id
+from tests.waiting import until
 
 
 def at(client: Any, name: str) -> str:

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
 from emulator import Emulator
 from emulator.errors import StateError
 from emulator.home import Home
-
-
-def until(true: Callable[[], bool], seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        threading.Event().wait(0.02)
-    return True if true() else False
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+from tests.waiting import until
 
 
 def speak(azure: Emulator) -> requests.Session:
@@ -62,7 +43,7 @@ def test_a_life(tmp_path: Path) -> None:
         group = f"https://management.azure.com/subscriptions/{first.subscription_id}/resourceGroups/g?api-version=2024-03-01"
         with speak(first) as client:
             assert client.put(group, json={"location": "westeurope"}, timeout=10).status_code == 201
-    assert until(lambda: not alive(running.pid))
+    until(lambda: not psutil.pid_exists(running.pid))
     assert not first.home.running.exists()
     assert Emulator(home).running() is None
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
@@ -123,10 +104,10 @@ def test_it_ends_with_the_one_who_started_it(tmp_path: Path) -> None:
     )
     assert child.stdin is not None and child.stdout is not None
     pid = int(child.stdout.readline())
-    assert alive(pid)
+    assert psutil.pid_exists(pid)
     child.kill()
     child.wait()
-    assert until(lambda: not alive(pid))
+    until(lambda: not psutil.pid_exists(pid))
     child.stdin.close()
     child.stdout.close()
 
@@ -139,7 +120,7 @@ def test_a_detached_one_stays(tmp_path: Path) -> None:
         assert other.running() == running
     finally:
         assert other.stop()
-    assert until(lambda: not alive(running.pid))
+    until(lambda: not psutil.pid_exists(running.pid))
     assert other.running() is None
     assert not other.stop()
 

@@ -11,10 +11,9 @@ import os
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -23,6 +22,7 @@ import pytest
 from emulator.environments import builds, installer, interpreters
 from emulator.environments.builds import Built, EnvironmentFailed
 from emulator.home import Home
+from tests.waiting import until
 
 OWN = f"python={sys.version_info[0]}.{sys.version_info[1]}"
 # conda's python brings pip along; where the tests' wheels are the whole index, these three are among them.
@@ -224,13 +224,6 @@ def test_a_build_dies_with_its_emulator(
         emulator.kill()
         emulator.communicate()
     until(lambda: not backend.is_running() or backend.status() == psutil.STATUS_ZOMBIE)
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "It did not come true."
-        threading.Event().wait(0.02)
 
 
 def test_a_curated_image_has_the_contents_that_microsoft_published() -> None:

@@ -2,74 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.ai.ml import Input, MLClient, Output, command
-from azure.ai.ml.entities import AmlCompute, ComputeInstance, Data, Environment, Job, Workspace
+from azure.ai.ml.entities import Data, Environment
 from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from emulator import Emulator
 from tests.conftest import Arm
-
-IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
-ENDED = ("Completed", "Failed", "Canceled")
-
-
-def submit(client: MLClient, line: str, **options: Any) -> Job:
-    # An anonymous environment of a plain image: the emulator's default one, built once for the whole run.
-    options.setdefault("environment", "plain:1")
-    job: Job = client.jobs.create_or_update(command(command=line, **options))
-    return job
-
-
-def until(true: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline, pause = time.monotonic() + seconds, threading.Event()
-    while not (value := true()):
-        assert time.monotonic() < deadline, "It did not come true in time."
-        pause.wait(0.05)
-    return value
-
-
-def ended(client: MLClient, job: Job, status: str = "Completed") -> Job:
-    found: Job = until(lambda: (now := client.jobs.get(str(job.name))).status in ENDED and now)
-    assert found.status == status, log_of(client, found)
-    return found
-
-
-def details(client: MLClient, job: Job) -> Any:
-    return client.jobs._runs_operations.get_run_details(job.name)
-
-
-def log_of(client: MLClient, job: Job, name: str = "std_log.txt") -> str:
-    import requests
-
-    found = details(client, job)
-    link = found.log_files.get(f"user_logs/{name}")
-    return requests.get(link, timeout=30).text if link else json.dumps(found.error.as_dict() if found.error else None)
-
-
-@pytest.fixture(scope="module")
-def client(azure: Emulator) -> MLClient:
-    """One workspace for the module: jobs have names of their own, and an environment is built once."""
-    from azure.identity import EnvironmentCredential
-
-    arm, group, name = Arm(azure), f"g-{uuid.uuid4().hex[:10]}", f"w-{uuid.uuid4().hex[:10]}"
-    assert (
-        arm.put(f"/subscriptions/{arm.subscription}/resourceGroups/{group}", {"location": "westeurope"}).status_code
-        == 201
-    )
-    client = MLClient(EnvironmentCredential(), arm.subscription, group, name)
-    client.workspaces.begin_create(Workspace(name=name, location="westeurope")).result()
-    client.environments.create_or_update(Environment(name="plain", version="1", image=IMAGE))
-    return client
+from tests.waiting import until
+from tests.emulator.jobs import IMAGE, details, ended, log_of, submit
 
 
 def test_a_job_runs_and_says_so(client: MLClient) -> None:
@@ -237,73 +183,6 @@ def test_nothing_of_the_starting_process_leaks(client: MLClient, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("distribution", "variable", "expected"),
-    [
-        (
-            {"type": "pytorch", "process_count_per_instance": 2},
-            "$RANK/$WORLD_SIZE/$LOCAL_RANK/$NODE_RANK",
-            ["0/4/0/0", "1/4/1/0", "2/4/0/1", "3/4/1/1"],
-        ),
-        (
-            {"type": "mpi", "process_count_per_instance": 1},
-            "$OMPI_COMM_WORLD_RANK/$OMPI_COMM_WORLD_SIZE",
-            ["0/2", "1/2"],
-        ),
-    ],
-)
-def test_ranks(client: MLClient, distribution: Any, variable: str, expected: list[str]) -> None:
-    job = ended(client, submit(client, f"echo {variable}", instance_count=2, distribution=distribution))
-    logs = [log_of(client, job, f"std_log_process_{rank}.txt").strip() for rank in range(len(expected))]
-    assert logs == expected
-
-
-def test_tensorflow_is_told_of_its_cluster(client: MLClient) -> None:
-    distribution = {"type": "tensorflow", "worker_count": 2, "parameter_server_count": 1}
-    line = 'if [[ $TF_CONFIG == *\'"type": "ps"\'* ]]; then sleep 60; fi; echo $TF_CONFIG'
-    job = ended(client, submit(client, line, instance_count=2, distribution=distribution))
-    told = json.loads(log_of(client, job, "std_log_process_1.txt"))
-    assert told["task"] == {"type": "worker", "index": 1}
-    assert [len(told["cluster"][kind]) for kind in ("worker", "ps")] == [2, 1]
-
-
-def test_one_rank_that_fails_fails_the_job(client: MLClient) -> None:
-    line = "if [ $RANK = 1 ]; then echo broken; exit 7; fi; sleep 60"
-    job = submit(client, line, distribution={"type": "pytorch", "process_count_per_instance": 2})
-    error = details(client, ended(client, job, "Failed")).error.error
-    assert "status code 7" in error.message and "std_log_process_1.txt" in error.message and "broken" in error.message
-
-
-def test_a_cluster_runs_one_job_a_node_and_the_rest_in_order(client: MLClient) -> None:
-    client.compute.begin_create_or_update(AmlCompute(name="small", size="Standard_DS3_v2", max_instances=1)).result()
-    jobs = [submit(client, "date +%s%N; sleep 0.2; date +%s%N", compute="small") for _ in range(3)]
-    assert "Queued" in [client.jobs.get(str(job.name)).status for job in jobs[1:]]
-    until(lambda: "running" in [node.__dict__["nodeState"] for node in client.compute.list_nodes("small")])
-    times = [int(stamp) for job in jobs for stamp in log_of(client, ended(client, job)).split()]
-    assert times == sorted(times)
-    until(lambda: ["idle"] == [node.__dict__["nodeState"] for node in client.compute.list_nodes("small")])
-    with pytest.raises(HttpResponseError, match="asks for 2 instances; 'small' has 1 at most"):
-        submit(client, "true", compute="small", instance_count=2)
-
-
-def test_a_compute_that_is_deleted_takes_its_jobs_along(client: MLClient) -> None:
-    client.compute.begin_create_or_update(AmlCompute(name="gone", size="Standard_DS3_v2", max_instances=1)).result()
-    jobs = [submit(client, "sleep 60", compute="gone") for _ in range(2)]
-    until(lambda: client.jobs.get(str(jobs[0].name)).status == "Running")
-    client.compute.begin_delete("gone").result()
-    for job in jobs:
-        assert "'gone' was deleted" in details(client, ended(client, job, "Failed")).error.error.message
-
-
-def test_jobs_of_a_stopped_instance_wait_for_its_start(client: MLClient) -> None:
-    client.compute.begin_create_or_update(ComputeInstance(name="ci-jobs", size="Standard_DS3_v2")).result()
-    client.compute.begin_stop("ci-jobs").result()
-    job = submit(client, "echo ran", compute="ci-jobs")
-    until(lambda: client.jobs.get(str(job.name)).status == "Queued")
-    client.compute.begin_start("ci-jobs").result()
-    assert log_of(client, ended(client, job)) == "ran\n"
-
-
-@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"compute": "nowhere"}, "The compute 'nowhere' was not found in the workspace"),
@@ -338,30 +217,6 @@ def test_archive_hides_and_restore_shows(client: MLClient) -> None:
     assert job.name in [one.name for one in client.jobs.list(list_view_type=ListViewType.ARCHIVED_ONLY)]
     client.jobs.restore(str(job.name))
     assert job.name in [one.name for one in client.jobs.list()]
-
-
-def child_of(client: MLClient, arm: Arm, parent: str) -> Job:
-    """The SDK sends a parent's name only from a ``CommandJob``, which ``jobs.create_or_update`` does not take: so by REST."""
-    id = f"{client.workspaces.get(client.workspace_name).id}/jobs/child-{uuid.uuid4().hex[:8]}"
-    environment = client.environments.get("plain", "1").id
-    job = {"jobType": "Command", "command": "true", "environmentId": environment, "parentJobName": parent}
-    answer = arm.put(id, {"properties": job})
-    assert answer.status_code in (200, 201), answer.text
-    found: Job = client.jobs.get(id.rpartition("/")[2])
-    return found
-
-
-def test_children_are_listed_under_their_parent_alone(client: MLClient, arm: Arm) -> None:
-    parent = submit(client, "true")
-    child = child_of(client, arm, str(parent.name))
-    assert [one.name for one in client.jobs.list(parent_job_name=str(parent.name))] == [child.name]
-    listed = [one.name for one in client.jobs.list()]
-    assert parent.name in listed and child.name not in listed
-    assert list(client.jobs.list(parent_job_name=str(child.name))) == []
-    with pytest.raises(AssertionError, match="The parent job 'nobody' was not found"):
-        child_of(client, arm, "nobody")
-    ended(client, child)
-    ended(client, parent)
 
 
 def test_a_job_that_ended_can_be_deleted(client: MLClient) -> None:
@@ -405,71 +260,6 @@ def test_a_job_acts_as_its_user_or_its_managed_identity(client: MLClient) -> Non
     assert log_of(client, job) == '{"access_token":{"error":\n'
     refused = submit(client, "true", identity=ManagedIdentityConfiguration(client_id=str(uuid.uuid4())))
     assert "no such managed identity" in details(client, ended(client, refused, "Failed")).error.error.message
-
-
-def test_a_big_log_is_there_whole(client: MLClient) -> None:
-    import requests
-
-    job = ended(
-        client, submit(client, "for i in 1 2 3 4; do head -c 10000000 /dev/zero | tr '\\0' $i; echo; sleep 0.3; done")
-    )
-    link = details(client, job).log_files["user_logs/std_log.txt"]
-    content = requests.get(link, timeout=60).content
-    assert [(line[:1], len(line)) for line in content.splitlines()] == [
-        (b"%d" % number, 10_000_000) for number in (1, 2, 3, 4)
-    ]
-
-
-def test_interactive_services_are_told_as_not_started(client: MLClient) -> None:
-    from azure.ai.ml.entities import TensorBoardJobService
-
-    plain = submit(client, "true")
-    job = submit(client, "true", services={"board": TensorBoardJobService(log_dir="outputs", nodes="all")})
-    board = (client.jobs.show_services(str(job.name)) or {})["board"]
-    assert (board.type, board.status) == ("TensorBoard", "Failed") and "is this machine" in str(board.error)
-    done = ended(client, job)
-    assert done.status == "Completed" and done.services["board"].log_dir == "outputs"
-    assert client.jobs.create_or_update(done).services["board"].type == "tensor_board"
-    assert client.jobs.show_services(str(plain.name)) is None
-    assert log_of(client, ended(client, plain)) == ""  # a job that says nothing has a log all the same
-
-
-def test_run_history_answers_in_its_own_shapes(client: MLClient, azure: Emulator) -> None:
-    import requests
-
-    job = ended(
-        client, submit(client, "echo ${{inputs.a}}", inputs={"a": "x"}, experiment_name="told", tags={"a": "1"})
-    )
-    host = "https://westeurope.api.azureml.ms"
-    base = f"{host}/history/v1.0{client.workspaces.get(client.workspace_name).id}"
-    session = requests.Session()
-    assert session.get(f"{base}/runs/{job.name}", timeout=30).status_code == 401
-    session.headers["Authorization"] = f"Bearer {azure.token('https://ml.azure.com/.default')}"
-
-    def ask(method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        answer = session.request(method, base + path, json=body, timeout=30)
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    run = ask("GET", f"/runs/{job.name}")
-    assert (run["status"], run["displayName"], run["parameters"]) == ("Completed", job.display_name, {"a": "x"})
-    assert ask("GET", "/runs/nobody", status=404)["error"]["code"] == "UserError"
-    assert ask("GET", f"/experimentids/{run['experimentId']}")["name"] == "told"
-    assert ask("GET", "/experiments/nothing", status=404)
-    assert [one["runId"] for one in ask("POST", "/experiments/told/runs:query", {"top": 5})["value"]] == [job.name]
-    assert ask("POST", "/rundata", {"runId": job.name, "selectRunDefinition": True})["runDefinition"]["command"]
-    batch = ask("POST", "/batchrundata", {"requests": {"1": {"runId": job.name}, "2": {"runId": "nobody"}}})
-    assert (list(batch["successfulResults"]), list(batch["failedResults"])) == (["1"], ["2"])
-    both = ask("POST", "/experiments/told/runs/runIds", {"runIds": [job.name, "nobody"]})
-    assert (list(both["runs"]), list(both["errors"])) == ([job.name], ["nobody"])
-    tagged = ask(
-        "PATCH", f"/experiments/told/runs/{job.name}/tags", {"tagsToModify": {"b": "2"}, "tagsToDelete": ["a"]}
-    )
-    assert tagged["tags"] == {"b": "2"}
-    assert ask("PATCH", f"/runs/{job.name}", {"status": "Failed"}, 501)["error"]["code"] == "NotImplemented"
-    assert ask("PATCH", f"/runs/{job.name}", {"tags": {"a": 1}}, 400)["error"]["target"] == "tags"
-    assert ask("GET", f"/experiments/told/runs/{job.name}/token", status=403)
-    assert requests.get(f"{host}/discovery", timeout=30).json()["api"] == host
 
 
 @pytest.mark.parametrize(

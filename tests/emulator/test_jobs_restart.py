@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from azure.ai.ml import MLClient, command
-from azure.ai.ml.entities import AmlCompute, Environment, Workspace
-from azure.identity import EnvironmentCredential
+from azure.ai.ml.entities import AmlCompute, Environment
 
 from emulator import Emulator
-from tests.conftest import Arm
-from tests.emulator.test_jobs import IMAGE, details, ended, log_of
+from tests.conftest import Arm, new_workspace
+from tests.emulator.jobs import IMAGE, details, ended, log_of
 from tests.emulator.test_pipelines import children, pipeline, step
-
-
-def until(true: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline, pause = time.monotonic() + seconds, threading.Event()
-    while not (value := true()):
-        assert time.monotonic() < deadline, "It did not come true in time."
-        pause.wait(0.05)
-    return value
+from tests.waiting import until
 
 
 def running(mark: str) -> list[str]:
@@ -37,10 +26,7 @@ def running(mark: str) -> list[str]:
 
 
 def workspace(azure: Emulator) -> MLClient:
-    arm, group, name = Arm(azure), "g-restart", f"w-{uuid.uuid4().hex[:10]}"
-    assert arm.put(f"/subscriptions/{arm.subscription}/resourceGroups/{group}", {"location": "westeurope"}).ok
-    client = MLClient(EnvironmentCredential(), arm.subscription, group, name)
-    client.workspaces.begin_create(Workspace(name=name, location="westeurope")).result()
+    client: MLClient = new_workspace(Arm(azure))
     client.environments.create_or_update(Environment(name="plain", version="1", image=IMAGE))
     client.compute.begin_create_or_update(AmlCompute(name="one", size="Standard_DS3_v2", max_instances=1)).result()
     return client

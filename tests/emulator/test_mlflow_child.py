@@ -2,20 +2,19 @@
 
 import asyncio
 import http.client
-import os
 import re
 import select
 import signal
 import sqlite3
 import subprocess
 import sys
-import threading
-import time
 from contextlib import closing
 
+import psutil
 import requests
 
 from emulator.mlflow.child import Server
+from tests.waiting import until
 
 PARENT = """
 import asyncio, sys
@@ -35,17 +34,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-def gone(pid, seconds=10):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        threading.Event().wait(0.02)
-    return False
 
 
 def test_it_ends_with_a_killed_parent_and_has_what_it_acknowledged(tmp_path):
@@ -70,7 +58,7 @@ def test_it_ends_with_a_killed_parent_and_has_what_it_acknowledged(tmp_path):
         assert idle.sock.recv(1) == b"", "it is closed with the server"
         idle.close()
     parent.wait()
-    assert gone(child)
+    until(lambda: not psutil.pid_exists(child), 10)
 
     async def after():
         server = Server(tmp_path / "mlflow", tmp_path / "mlflow.log")

@@ -14,7 +14,7 @@ from azure.core.exceptions import HttpResponseError
 from emulator import Emulator
 from tests.emulator import batch
 from tests.emulator.test_batch_scoring import log
-from tests.emulator.test_jobs import ended
+from tests.emulator.jobs import ended
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SCRIPT = """

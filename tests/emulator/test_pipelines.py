@@ -9,27 +9,15 @@ import pytest
 import yaml
 from azure.ai.ml import Input, MLClient, Output, command, dsl, load_component, load_job
 from azure.ai.ml.dsl._group_decorator import group
-from azure.ai.ml.entities import AmlCompute, Environment, Job, PipelineJob, PipelineJobSettings, Workspace
+from azure.ai.ml.entities import AmlCompute, Job, PipelineJob, PipelineJobSettings
 from azure.ai.ml.exceptions import JobException, PipelineChildJobError
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import EnvironmentCredential
 from azure.storage.blob import BlobClient
 from mlflow import MlflowClient
 
-from emulator import Emulator
-from tests.conftest import Arm
-from tests.emulator.test_jobs import IMAGE, details, ended, log_of, until
-
-
-@pytest.fixture(scope="module")
-def client(azure: Emulator) -> MLClient:
-    arm, group, name = Arm(azure), f"g-{uuid.uuid4().hex[:10]}", f"w-{uuid.uuid4().hex[:10]}"
-    answer = arm.put(f"/subscriptions/{arm.subscription}/resourceGroups/{group}", {"location": "westeurope"})
-    assert answer.status_code == 201, answer.text
-    client = MLClient(EnvironmentCredential(), arm.subscription, group, name)
-    client.workspaces.begin_create(Workspace(name=name, location="westeurope")).result()
-    client.environments.create_or_update(Environment(name="plain", version="1", image=IMAGE))
-    return client
+from tests.emulator.jobs import details, ended, log_of
+from tests.waiting import until
 
 
 def step(command: str, inputs: Any = None, outputs: Any = None, **more: Any) -> dict[str, Any]:

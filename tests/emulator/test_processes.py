@@ -7,15 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from emulator.jobs.processes import MARKER, NURSERY, Ended, Process, Tree, marker, sweep
+from tests.waiting import until
 
 PATH = {"PATH": os.environ["PATH"]}
 HIDES = "setsid bash -c 'setsid sleep 300 & setsid sleep 300' > /dev/null 2>&1 & echo $! > started; {then}"
@@ -31,13 +30,6 @@ def run(*processes: Process) -> list[Ended]:
         return await tree.run(processes)
 
     return asyncio.run(go())
-
-
-def until(true: Callable[[], object], seconds: float = 10) -> None:
-    deadline, pause = time.monotonic() + seconds, threading.Event()
-    while not true():
-        assert time.monotonic() < deadline, "It did not come true in time."
-        pause.wait(0.01)
 
 
 def in_folder(folder: Path) -> list[psutil.Process]:

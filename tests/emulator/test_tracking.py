@@ -1,7 +1,5 @@
 """MLflow's own client against a workspace's tracking URI: with Azure's plugin, and without it."""
 
-import threading
-import time
 import uuid
 from pathlib import Path
 
@@ -14,7 +12,8 @@ from azure.identity import EnvironmentCredential
 from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException, RestException
 
-from tests.emulator.machinelearning import until, workspace_id
+from tests.emulator.machinelearning import workspace_id
+from tests.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*type hint is inferred as AnyType", "ignore::FutureWarning:mlflow")
 
@@ -210,10 +209,7 @@ def test_a_job_and_its_run_are_one(tracked, workspace):
         )
     )
     client = mlflow.MlflowClient()
-    deadline, pause = time.monotonic() + 60, threading.Event()
-    while workspace.jobs.get(job.name).status != "Completed":
-        assert time.monotonic() < deadline
-        pause.wait(0.1)
+    until(lambda: workspace.jobs.get(job.name).status == "Completed")
     assert client.get_run(job.name).data.tags.items() >= {"a": "1", "b": "1", "mlflow.note.content": "first"}.items()
 
     client.set_tag(job.name, "from the run", "2")

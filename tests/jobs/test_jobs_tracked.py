@@ -1,14 +1,14 @@
 """Jobs on the emulator with MLflow inside: the Iris job as it is, and autologging; and a job that fails."""
 
 import json
-import threading
-import time
 from pathlib import Path
 
 import mlflow
 import pytest
 from azure.ai.ml import command, load_job
 from azure.ai.ml.entities import AmlCompute, Environment
+
+from tests.waiting import over
 
 FOLDER = Path(__file__).parents[2] / "jobs" / "batch_single_step"
 IRIS = FOLDER.parent / "data" / "iris_dataset.csv"
@@ -26,14 +26,6 @@ import mlflow
 mlflow.log_metric("before", 1)
 raise SystemExit(3)
 """
-
-
-def ended(client, job):
-    deadline = time.monotonic() + 200
-    while (found := client.jobs.get(job.name)).status not in ("Completed", "Failed", "Canceled"):
-        assert time.monotonic() < deadline, f"{job.name} is {found.status}"
-        threading.Event().wait(0.1)
-    return found
 
 
 def script(folder, name, text):
@@ -62,7 +54,7 @@ def test_what_jobs_log_is_there_for_a_client_outside(workspace, tmp_path, monkey
             script(tmp_path, "failing", FAILING),
         )
     )
-    assert [ended(workspace, job).status for job in (iris, auto, bad)] == ["Completed", "Completed", "Failed"]
+    assert [over(workspace, job, 200).status for job in (iris, auto, bad)] == ["Completed", "Completed", "Failed"]
 
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.setenv(name, "")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from azure.ai.ml import Input, MLClient, load_component, load_job
 from azure.ai.ml.entities import AmlCompute, Environment, Job, PipelineJob
 
 from runner import scores, smoke
+from tests.waiting import over
 
 FOLDER = Path(__file__).parents[2] / "jobs" / "pipeline_two_step"
 IRIS = FOLDER.parent / "data" / "iris_dataset.csv"
@@ -36,14 +35,6 @@ def train(data: Path) -> Job:
     return load_job(FOLDER / "job.yml", params_override=changes)
 
 
-def ended(client: MLClient, job: Job) -> Job:
-    deadline = time.monotonic() + 250
-    while (found := client.jobs.get(job.name)).status not in ("Completed", "Failed", "Canceled"):
-        assert time.monotonic() < deadline, f"{job.name} is {found.status}"
-        threading.Event().wait(0.1)
-    return found
-
-
 def steps(client: MLClient, job: Job) -> dict[str, Job]:
     return {child.display_name: child for child in client.jobs.list(parent_job_name=job.name)}
 
@@ -60,7 +51,7 @@ def test_good_data_makes_a_version_that_scores_and_bad_data_is_told(ground: MLCl
     bad = tmp_path / "bad.csv"
     bad.write_text(IRIS.read_text().replace("5.1,3.5,1.4,0.2,setosa\n", "5.1,wide,1.4,0.2,rose\n", 1))
     good, broken = (ground.jobs.create_or_update(train(data)) for data in (IRIS, bad))
-    assert (ended(ground, good).status, ended(ground, broken).status) == ("Completed", "Failed")
+    assert (over(ground, good, 250).status, over(ground, broken, 250).status) == ("Completed", "Failed")
 
     # What is registered says where it comes from.
     made = steps(ground, good)
@@ -90,7 +81,7 @@ def test_good_data_makes_a_version_that_scores_and_bad_data_is_told(ground: MLCl
     rules, sample = smoke.read(FOLDER / "smoke" / "score.yml").scores, FOLDER / "smoke" / "iris_unlabelled.csv"
     given = {"input_data": Input(type="uri_file", path=str(sample))}
     job = PipelineJob(component=load_component(FOLDER / "score.yml"), inputs=given, compute="cpu-cluster")
-    done = ended(ground, ground.jobs.create_or_update(job))
+    done = over(ground, ground.jobs.create_or_update(job), 250)
     assert done.status == "Completed"
     (table,) = fetched(ground, steps(ground, done)["predict"], tmp_path / "scored", "scores")
     assert rules.broken(scores.read(table / rules.file), 30) == []

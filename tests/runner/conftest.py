@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from azure.ai.ml import MLClient
 from runner import settings
 from runner.main import main
 from tests.conftest import Arm
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -130,9 +130,7 @@ def made(arm: Arm, id: str, body: Mapping[str, Any]) -> None:
     """A resource, PUT and waited for."""
     answer = arm.put(id, {"location": "westeurope", **body})
     assert answer.status_code in (200, 201, 202), answer.text
-    deadline = time.monotonic() + 30
-    while arm.get(id).json().get("properties", {}).get("provisioningState") != "Succeeded":
-        assert time.monotonic() < deadline, f"{id} is not made: {arm.get(id).text}"
+    until(lambda: arm.get(id).json().get("properties", {}).get("provisioningState") == "Succeeded", 30)
 
 
 def cancelled_by_another(aml: Aml, client: MLClient, step: str | None, *command: str | Path) -> Said:

@@ -1,132 +1,19 @@
-"""Inputs, outputs and code snapshots: the rooms of an emulator in this process, and a real Azurite."""
+"""Inputs and outputs of every type and mode: what a job is given, and what becomes of what it leaves."""
 
 from __future__ import annotations
 
-import asyncio
-import http.server
-import json
 import os
-import threading
 import uuid
-from collections.abc import Awaitable, Iterator
 from hashlib import md5
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from azure.storage.blob import ContainerClient
 
-from emulator.app import App
-from emulator.cloud import Cloud
-from emulator.data import bindings, snapshot, transfer
+from emulator.data import bindings, transfer
 from emulator.data.bindings import DataFailed
-from emulator.gateway.ca import Authority
-from emulator.gateway.server import Gateway
-from emulator.home import Home
-from emulator.http import Call, Handler, Reply
-from emulator.identity.tenant import Identity
-from emulator.journal import Journal
 from emulator.machinelearning import datastores
-from emulator.management import arm, groups
-from emulator.management.ids import ResourceId
-from emulator.management.kinds import Kinds
-from emulator.routes import load
-from emulator.store import Store
-
-T = TypeVar("T")
-
-
-def short(path: str) -> str:
-    return f"azureml://datastores/workspaceblobstore/paths/{path}"
-
-
-class Rooms:
-    """A gateway and what data needs of a cloud, on an event loop of their own, and a workspace."""
-
-    def __init__(self, root: Path) -> None:
-        home = Home(root).prepare()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._store = Store(home.database)
-        self.cloud = Cloud(home, self._store, Identity(home), Authority(home), Kinds(load()[1]))
-        self._gateway = Gateway(App(self.cloud, load()[0], Journal(home.logs)), self.cloud.authority, {})
-        self.cloud.port = self.run(self._gateway.start())
-        self.run(self.cloud.blobs.start())
-        subscription = self.cloud.identity.subscription
-        group = f"/subscriptions/{subscription}/resourceGroups/g"
-        self.put(group, {"location": "westeurope"}, groups.put, subscription=subscription, group="g")
-        bound = {
-            "storageAccount": f"{group}/providers/Microsoft.Storage/storageAccounts/dataofrooms",
-            "keyVault": f"{group}/providers/Microsoft.KeyVault/vaults/data-of-rooms",
-            "applicationInsights": f"{group}/providers/Microsoft.Insights/components/data-of-rooms",
-        }
-        for id in bound.values():
-            type = ResourceId.parse(id).type
-            self.run(self._store.write(lambda tx, id=id, type=type: tx.put(id, type, {"properties": {}}, parent=group)))
-        self.run(self.cloud.blobs.ensure_account("dataofrooms"))
-        self.workspace = ResourceId.parse(f"{group}/providers/Microsoft.MachineLearningServices/workspaces/data")
-        self.put(str(self.workspace), {"location": "westeurope", "properties": bound})
-        place = datastores.default_store(self.cloud, self.workspace)
-        self.blobs: ContainerClient = self.cloud.blobs.container(place.account, place.container)
-        self.url = self.cloud.blobs.url(place.account, place.container)
-
-    def run(self, work: Awaitable[T]) -> T:
-        async def waited() -> T:
-            return await work
-
-        return asyncio.run_coroutine_threadsafe(waited(), self._loop).result(60)
-
-    def put(self, id: str, body: dict[str, Any], handler: Handler = arm.dispatch, **params: str) -> Reply:
-        call = Call(
-            self.cloud,
-            "PUT",
-            "management.azure.com",
-            id,
-            params=params,
-            query={"api-version": "2024-10-01" if handler is arm.dispatch else "2024-03-01"},
-            body=json.dumps(body).encode(),
-            principal=self.cloud.identity.local,
-        )
-        return self.run(handler(call))
-
-    def asset(self, plural: str, name: str, properties: dict[str, Any]) -> str:
-        self.put(f"{self.workspace}/{plural}/{name}/versions/1", {"properties": properties})
-        return f"azureml:{name}:1"
-
-    def close(self) -> None:
-        self.run(self._gateway.stop())
-        self.run(self.cloud.blobs.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._store.close()
-
-
-@pytest.fixture(scope="module")
-def rooms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
-    rooms = Rooms(tmp_path_factory.mktemp("rooms") / "home")
-    yield rooms
-    rooms.close()
-
-
-@pytest.fixture
-def below(rooms: Rooms) -> str:
-    """A folder of this test's own in the default datastore: ``a.csv``, ``sub/b.csv``."""
-    folder = f"t{uuid.uuid4().hex[:8]}"
-    rooms.blobs.upload_blob(f"{folder}/a.csv", b"a,b\n1,2\n")
-    rooms.blobs.upload_blob(f"{folder}/sub/b.csv", b"b")
-    return folder
-
-
-def fetch(rooms: Rooms, folder: Path, uri: str, kind: str = "uri_folder", mode: str | None = None) -> Path:
-    told = {"jobInputType": kind, "uri": uri, "mode": mode}
-    return Path(rooms.run(bindings.fetch_input(rooms.cloud, rooms.workspace, "x", told, folder)))
-
-
-def tree(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
+from tests.emulator.rooms import Rooms, fetch, short, tree
 
 # Inputs
 
@@ -281,66 +168,6 @@ def test_a_signed_url_is_worth_what_it_grants(rooms: Rooms, below: str, tmp_path
         store(rooms, output)
 
 
-# The cache
-
-
-def test_data_comes_down_once_for_ten_jobs(
-    rooms: Rooms, below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    filled: list[str] = []
-    fill = transfer._fill
-    monkeypatch.setattr(transfer, "_fill", lambda *told: (filled.append(told[1].path), fill(*told)))
-
-    async def ten() -> list[str]:
-        told = {"jobInputType": "uri_folder", "uri": short(below)}
-        inputs = [bindings.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path / str(n)) for n in range(10)]
-        return await asyncio.gather(*inputs)
-
-    places = rooms.run(ten())
-    assert sorted(filled) == ["a.csv", "sub/b.csv"]
-    assert {os.stat(f"{place}/a.csv").st_ino for place in places} == {os.stat(f"{places[0]}/a.csv").st_ino}
-    rooms.blobs.upload_blob(f"{below}/a.csv", b"new", overwrite=True)
-    assert (fetch(rooms, tmp_path / "new", short(below)) / "a.csv").read_bytes() == b"new"
-    assert Path(places[0], "a.csv").read_bytes() == b"a,b\n1,2\n"
-
-
-def test_a_job_that_changes_its_copy_changes_no_other(rooms: Rooms, below: str, tmp_path: Path) -> None:
-    mine = fetch(rooms, tmp_path / "mine", short(below), mode="Download") / "a.csv"
-    mine.write_bytes(b"mine")
-    assert (fetch(rooms, tmp_path / "other", short(below), mode="Download") / "a.csv").read_bytes() == b"a,b\n1,2\n"
-    linked = fetch(rooms, tmp_path / "linked", short(below)) / "a.csv"
-    assert linked.stat().st_mode & 0o222 == 0
-    linked.chmod(0o644)  # a job that insists
-    linked.write_bytes(b"changed!")
-    assert (fetch(rooms, tmp_path / "later", short(below)) / "a.csv").read_bytes() == b"a,b\n1,2\n"
-
-
-def test_the_cache_forgets_what_was_used_longest_ago(tmp_path: Path) -> None:
-    cache = transfer.Cache(tmp_path, limit=25)
-    paths = [cache.file(f"key{n}", 10, 1.0, lambda draft: draft.write_bytes(b"x" * 10) and None) for n in range(4)]
-    assert [path.exists() for path in paths] == [False, False, True, True]
-
-
-def test_a_cancelled_job_leaves_no_thread_at_work() -> None:
-    begun, ended = threading.Semaphore(0), []
-
-    def work(_: int, stopped: threading.Event) -> None:
-        begun.release()
-        stopped.wait(30)
-        ended.append(stopped.is_set())
-
-    async def cancelled() -> None:
-        spreading = asyncio.ensure_future(transfer.spread(work, range(100)))
-        await asyncio.to_thread(begun.acquire)
-        spreading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await spreading
-        assert 1 <= len(ended) <= transfer.WORKERS
-        assert all(ended)
-
-    asyncio.run(cancelled())
-
-
 # Read-write mounts
 
 
@@ -367,89 +194,6 @@ def test_a_file_mounted_to_be_written_is_written_back_and_a_download_is_not(
         fetch(rooms, tmp_path / mode, short(f"{below}/a.csv"), "uri_file", mode).write_bytes(b"mine")
         rooms.run(bindings.return_input(rooms.cloud, rooms.workspace, "x", told, tmp_path / mode))
         assert rooms.blobs.download_blob(f"{below}/a.csv").readall() == expected
-
-
-# MLTables
-
-
-def test_the_files_of_an_mltable_are_what_its_paths_name(rooms: Rooms, below: str, tmp_path: Path) -> None:
-    rooms.blobs.upload_blob(f"{below}/c.txt", b"c")
-    table = [
-        "paths:",
-        "  - pattern: ./**/*.csv",
-        f"  - file: {short(f'{below}/c.txt')}",
-        "transformations:",
-        "  - take: 1",
-    ]
-    rooms.blobs.upload_blob(f"{below}/t/MLTable", "\n".join(table))
-    rooms.blobs.upload_blob(f"{below}/t/x.csv", b"x")
-    rooms.blobs.upload_blob(f"{below}/t/deep/y.csv", b"y")
-    rooms.blobs.upload_blob(f"{below}/t/deep/z.bin", b"z")
-    assert tree(fetch(rooms, tmp_path / "eval", short(f"{below}/t"), "mltable", "EvalMount")) == {
-        "x.csv",
-        "deep/y.csv",
-        "c.txt",
-    }
-    assert "MLTable" in tree(fetch(rooms, tmp_path / "as it is", short(f"{below}/t"), "mltable"))
-
-
-@pytest.mark.parametrize(
-    ("table", "told"),
-    [
-        ("paths:\n  - file: ../../x", "leads out"),
-        ("paths:\n  - table: x", "neither file:"),
-        ("rows: 1", "is no MLTable"),
-        ("paths:\n  - file: ./nothing.csv", "'file: nothing.csv' of .* was not found"),
-    ],
-)
-def test_an_mltable_that_names_nothing_is_refused(
-    rooms: Rooms, below: str, tmp_path: Path, table: str, told: str
-) -> None:
-    rooms.blobs.upload_blob(f"{below}/MLTable", table)
-    with pytest.raises(DataFailed, match=told):
-        fetch(rooms, tmp_path, short(below), "mltable", "EvalDownload")
-
-
-# The web
-
-
-@pytest.fixture
-def site() -> Iterator[tuple[str, list[str]]]:
-    """A web server with one file, and what it was asked for."""
-    asked: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            found = self.path.startswith("/data/iris.csv")
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Length", "4")
-            self.send_header("ETag", '"1"')
-            self.end_headers()
-            self.wfile.write(b"iris")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_a_file_of_the_web(rooms: Rooms, tmp_path: Path, site: tuple[str, list[str]]) -> None:
-    url, asked = site
-    file = fetch(rooms, tmp_path / "1", f"{url}/data/iris.csv?raw=1", "uri_file")
-    assert (file.name, file.read_bytes(), asked) == ("iris.csv", b"iris", ["/data/iris.csv?raw=1"])
-    with pytest.raises(DataFailed, match="/nothing.csv' cannot be read: the server answered 404"):
-        fetch(rooms, tmp_path / "2", f"{url}/nothing.csv", "uri_file")
-    with pytest.raises(DataFailed, match="only a uri_file"):
-        fetch(rooms, tmp_path / "3", f"{url}/data/", "uri_folder")
-    with pytest.raises(DataFailed, match="Is there a network"):
-        fetch(rooms, tmp_path / "4", "http://127.0.0.1:9/x.csv", "uri_file")
 
 
 # Outputs
@@ -559,28 +303,3 @@ def test_an_output_is_registered_as_a_version(rooms: Rooms, below: str, tmp_path
     other = prepare(rooms, tmp_path, uri=short(f"{below}/other"))
     with pytest.raises(DataFailed, match="'y' could not be registered"):
         rooms.run(bindings.register_output(rooms.cloud, rooms.workspace, "job1", other, below, "v7"))
-
-
-# Code
-
-
-def test_a_snapshot_is_laid_out_for_each_job_apart(rooms: Rooms, below: str, tmp_path: Path) -> None:
-    version = f"{rooms.workspace}/codes/{uuid.uuid4()}/versions/1"
-    rooms.put(version, {"properties": {"codeUri": f"{rooms.url}/{below}"}})
-    rooms.run(snapshot.lay_out(rooms.cloud, rooms.workspace, version, tmp_path))
-    assert tree(tmp_path) == {"a.csv", "sub/b.csv"}
-    assert os.access(tmp_path / "a.csv", os.X_OK)
-    (tmp_path / "a.csv").write_text("mine")
-    rooms.blobs.delete_blob(f"{below}/a.csv")
-    (tmp_path / "other").mkdir()
-    rooms.run(snapshot.lay_out(rooms.cloud, rooms.workspace, version, tmp_path / "other"))
-    assert (tmp_path / "other" / "a.csv").read_bytes() == b"a,b\n1,2\n"
-
-
-def test_code_that_is_not_there_is_named(rooms: Rooms, tmp_path: Path) -> None:
-    with pytest.raises(DataFailed, match="code was not found"):
-        rooms.run(snapshot.lay_out(rooms.cloud, rooms.workspace, f"{rooms.workspace}/codes/none/versions/1", tmp_path))
-    version = f"{rooms.workspace}/codes/{uuid.uuid4()}/versions/1"
-    rooms.put(version, {"properties": {"codeUri": f"{rooms.url}/nothing-here"}})
-    with pytest.raises(DataFailed, match="nothing was uploaded to '.*nothing-here'"):
-        rooms.run(snapshot.lay_out(rooms.cloud, rooms.workspace, version, tmp_path))
