@@ -102,7 +102,11 @@ def opened(cloud: Cloud, place: Place) -> Iterator[ContainerClient]:
         try:
             shared = cloud.blobs.container(place.account, place.container)
         except AzureError as error:
-            raise DataFailed(NOT_FOUND, error.message) from None
+            raise DataFailed(
+                NOT_FOUND,
+                f"'{place.container}/{place.path}' of '{place.account}' cannot be reached: {error.message} Nothing of the real "
+                "Azure is: upload a copy to a datastore of the workspace, and name that.",
+            ) from None
         yield shared
         return
     with ContainerClient(

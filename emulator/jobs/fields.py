@@ -8,6 +8,7 @@ not is 501 by name (``refused``). Pure, and of no type of resource.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +23,11 @@ def text(value: Any, at: str) -> str:
     if not isinstance(value, str):
         raise user_error(f"{at} must be a string; it is {shown(value)}.", at)
     return value
+
+
+def word(value: Any, at: str) -> str:
+    """A text. A number or a truth value, which YAML has without quotes and azure-ai-ml sends as it is, is taken for its own."""
+    return json.dumps(value) if isinstance(value, (bool, int, float)) else text(value, at)
 
 
 def filled(value: Any, at: str) -> str:

@@ -26,6 +26,7 @@ from emulator.jobs.nodes import Node, Pools
 from emulator.jobs.processes import marker, sweep
 from emulator.jobs.schema import service_unheeded
 from emulator.jobs.targets import target
+from emulator.machinelearning.checks import nothing_beside_properties
 from emulator.management import arm
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind, NameRule
@@ -217,6 +218,7 @@ def _location(cloud: Cloud, job: Document) -> str:
 
 async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document | None) -> dict[str, Any]:
     properties = body.get("properties")
+    nothing_beside_properties(body)
     if old is not None:
         return {**old.body, "properties": submission.changed(old, properties)}
     return submission.created(call, id, properties)

@@ -31,6 +31,7 @@ from emulator.jobs.fields import (
     shown,
     text,
     texts,
+    word,
 )
 
 # Of inputs and outputs: the SDK's own rule, for they are parts of variables' names. A dot stands between a group and its member.
@@ -123,7 +124,7 @@ FIELDS: Mapping[str, Field] = {
             "Ray": _ray,
         },
     ),
-    "environmentVariables": mapping(text, *VARIABLE),
+    "environmentVariables": mapping(word, *VARIABLE),
     "experimentName": experiment,
     "identity": by_type(
         "identityType",
@@ -149,7 +150,7 @@ FIELDS: Mapping[str, Field] = {
     "outputs": mapping(by_type("jobOutputType", {kind: _ASSET_OUT for kind in ASSETS}), *NAME),
     "parameters": anything,  # read-only: what a client got, it may send back
     "parentJobName": text,
-    "properties": mapping(text),
+    "properties": mapping(word),
     "queueSettings": record({}, {"jobTier": one_of(*TIERS), "priority": integer(1, 3)}),
     "resources": record(
         {},
@@ -167,7 +168,7 @@ FIELDS: Mapping[str, Field] = {
     "secretsConfiguration": refused("secrets from a key vault in a job"),
     "services": services,
     "status": anything,
-    "tags": mapping(text),
+    "tags": mapping(word),
 }
 COMMAND_JOB = record(
     {"jobType": text, "command": filled, "environmentId": filled},

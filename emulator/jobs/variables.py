@@ -90,8 +90,10 @@ def of_node(place: Place) -> dict[str, str]:
 
 
 def of_data(inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
-    """Values of inputs and outputs under the names that Azure gives them."""
+    """Values of inputs and outputs under the names that Azure gives them; ``AZUREML_PARAMETER_…`` as azure-ai-ml's ``CommandJob``
+    documents it, and what Microsoft's own components read."""
     return {
+        **{f"AZUREML_PARAMETER_{name}": value for name, value in (*inputs.items(), *outputs.items())},
         **{f"AZURE_ML_INPUT_{name}": value for name, value in inputs.items()},
         **{f"AZURE_ML_OUTPUT_{name}": value for name, value in outputs.items()},
     }

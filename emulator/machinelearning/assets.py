@@ -59,6 +59,7 @@ def next_version(reader: Reader, container: str, plural: str) -> str:
 
 def _check_version(rules: Rules) -> Check:
     async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document | None) -> dict[str, Any]:
+        checks.nothing_beside_properties(body)
         sent = checks.properties_of(body)
         common = {
             "description": checks.text(sent, "description"),
@@ -194,6 +195,7 @@ async def list_versions(call: Call) -> Reply:
 
 def _check_container(rules: Rules) -> Check:
     async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document | None) -> dict[str, Any]:
+        checks.nothing_beside_properties(body)
         sent = checks.properties_of(body)
         rules.name(id.name)
         stored = {

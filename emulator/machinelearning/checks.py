@@ -25,6 +25,15 @@ def properties_of(body: Mapping[str, Any]) -> dict[str, Any]:
     return dict(properties)
 
 
+def nothing_beside_properties(body: Mapping[str, Any]) -> None:
+    """Assets and jobs have their tags and all else in ``properties``: what stands beside would be lost."""
+    beside = next((name for name, value in body.items() if name != "properties" and value not in (None, {})), None)
+    if beside is not None:
+        raise user_error(
+            f"Could not find member '{beside}' of the resource. What it has goes into 'properties'.", target=beside
+        )
+
+
 def text(holder: Mapping[str, Any], name: str, *, required: bool = False) -> str | None:
     value = holder.get(name)
     if value is None or (value == "" and not required):

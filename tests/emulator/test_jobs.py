@@ -96,10 +96,12 @@ def test_literals_inputs_and_optional_parts(client: MLClient, tmp_path: Path) ->
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     job = submit(
         client,
-        "cat ${{inputs.data}}; echo ${{inputs.rate}} ${{inputs.on}} $[[--more ${{inputs.more}}]] $AZURE_ML_INPUT_rate",
+        "cat ${{inputs.data}}; echo ${{inputs.rate}} ${{inputs.on}} $[[--more ${{inputs.more}}]] $AZURE_ML_INPUT_rate "
+        "$AZUREML_PARAMETER_rate $THREADS $CACHED",
         inputs={"data": Input(type="uri_file", path=str(tmp_path / "a.csv")), "rate": 0.5, "on": True},
+        environment_variables={"THREADS": 3, "CACHED": True},  # as YAML has them without quotes
     )
-    assert log_of(client, ended(client, job)) == "x,y\n1,2\n0.5 True 0.5\n"
+    assert log_of(client, ended(client, job)) == "x,y\n1,2\n0.5 True 0.5 0.5 3 true\n"
 
 
 def test_an_input_that_is_not_there_fails_by_its_name(client: MLClient) -> None:
@@ -109,6 +111,9 @@ def test_an_input_that_is_not_there_fails_by_its_name(client: MLClient) -> None:
     ).error.error
     assert error.inner_error.code == "ScriptExecution.StreamAccess.NotFound"
     assert "no/such.csv" in error.message
+    public = Input(type="uri_file", path="https://azuremlexamples.blob.core.windows.net/datasets/iris.csv")
+    error = details(client, ended(client, submit(client, "cat ${{inputs.a}}", inputs={"a": public}), "Failed")).error
+    assert "'datasets/iris.csv' of 'azuremlexamples' cannot be reached" in error.error.message
 
 
 def test_code_outputs_and_download(client: MLClient, tmp_path: Path) -> None:
@@ -267,6 +272,7 @@ def test_a_job_acts_as_its_user_or_its_managed_identity(client: MLClient) -> Non
     [
         {},
         {"properties": None},
+        {"properties": {"jobType": "Command", "command": "true", "environmentId": "plain:1"}, "tags": {"a": "b"}},
         {"properties": "job"},
         {"properties": {"jobType": 3}},
         {"properties": {"jobType": "Command"}},

@@ -25,6 +25,11 @@ def test_nulls_and_what_is_computed_are_left_out() -> None:
     assert kept == {**MINIMAL, "inputs": {}, "outputs": {}}
 
 
+def test_numbers_and_truth_values_are_taken_for_their_text() -> None:
+    kept = command_job(job(tags={"a": 1, "b": 0.5}, environmentVariables={"C": True}))
+    assert (kept["tags"], kept["environmentVariables"]) == ({"a": "1", "b": "0.5"}, {"C": "true"})
+
+
 def test_enumerations_are_kept_as_azure_spells_them() -> None:
     kept = command_job(job(inputs={"a": {"jobInputType": "URI_FILE", "mode": "download", "uri": "https://h/x"}}))
     assert kept["inputs"]["a"] == {"jobInputType": "uri_file", "mode": "Download", "uri": "https://h/x"}
@@ -37,7 +42,7 @@ def test_enumerations_are_kept_as_azure_spells_them() -> None:
         ({"jobType": "Command"}, "properties.command is required."),
         (job(command=" "), "properties.command is required and must not be empty."),
         (job(comand="x"), "Could not find member 'comand' of properties."),
-        (job(tags={"a": 1}), "properties.tags.a must be a string; it is 1."),
+        (job(tags={"a": [1]}), "properties.tags.a must be a string; it is list."),
         (
             job(inputs={"a": {"jobInputType": "uri_file", "uri": "azureml:x:1", "mode": "Upload"}}),
             "properties.inputs.a.mode must be one of ReadOnlyMount, ReadWriteMount, Download, Direct, EvalMount, "
