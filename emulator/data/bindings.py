@@ -73,7 +73,7 @@ async def fetch_input(
     kind, mode, uri = job_input["jobInputType"], job_input.get("mode") or MOUNT, job_input["uri"]
     place = folder / f"INPUT_{_safe(name)}"
     if mode == "Direct":
-        return places.resolve(cloud, workspace, uri)
+        return places.told(cloud, workspace, uri)
     cache = Cache.of(cloud.home.downloads)
     own = mode not in ("ReadOnlyMount", "EvalMount")
     source = places.find(cloud, workspace, uri)
@@ -143,7 +143,7 @@ async def prepare_output(
     kind, mode, uri = job_output["jobOutputType"], job_output.get("mode") or "ReadWriteMount", job_output["uri"]
     target = places.blob(places.find(cloud, workspace, uri), name)
     if mode == "Direct":
-        return Output(name, kind, mode, uri, uri, None)
+        return Output(name, kind, mode, places.told(cloud, workspace, uri), uri, None)
     path = folder / _safe(name)
     path.mkdir(parents=True, exist_ok=True)
     if kind == "uri_file":

@@ -41,6 +41,22 @@ def resolve(cloud: Cloud, workspace: ResourceId, uri: str) -> str:
         raise DataFailed(NOT_FOUND if error.status == 404 else INVALID, error.message) from None
 
 
+def told(cloud: Cloud, workspace: ResourceId, uri: str) -> str:
+    """``uri`` as a job is given it where nothing is mounted: in a datastore its long form, from which ``azureml-fsspec``
+    and ``mltable`` know the workspace."""
+    uri = resolve(cloud, workspace, uri)
+    try:
+        target = uris.parse(uri)
+        if isinstance(target, uris.OutputPath):
+            return datastores.output(cloud.store, workspace, target)
+        if isinstance(target, uris.StorePath):
+            return datastores.long_form(datastores.owner(workspace, target.workspace), target.store, target.path)
+    except AzureError as error:
+        if error.status == 404:
+            raise DataFailed(NOT_FOUND, error.message) from None
+    return uri  # of the web, or of storage
+
+
 def find(cloud: Cloud, workspace: ResourceId, uri: str) -> Source:
     """What lies behind any way to name data, models or code."""
     uri = resolve(cloud, workspace, uri)

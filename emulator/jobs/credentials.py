@@ -28,8 +28,7 @@ def grant(cloud: Cloud, job: Mapping[str, Any], compute: str) -> dict[str, str]:
     if wanted.get("identityType") == "Managed":
         principal = _managed(cloud, wanted, compute)
     granted: dict[str, str] = cloud.identity.grant(principal, f"{cloud.endpoint}/_emulator/identity")
-    if wanted.get("identityType") == "Managed":
-        granted["DEFAULT_IDENTITY_CLIENT_ID"] = principal.client_id
+    granted["DEFAULT_IDENTITY_CLIENT_ID"] = principal.client_id  # without it ``azureml-fsspec`` asks nobody
     if wanted.get("identityType") == "UserIdentity":
         granted |= {
             "AZUREML_OBO_ENABLED": "True",
@@ -75,7 +74,7 @@ async def on_behalf_of(call: Call) -> Reply:
     if not resource:
         raise bad_request("BadRequest", "The parameter 'resource' is missing.")
     token = call.cloud.identity.token(resource, principal)
-    expires = str(int(time.time()) + LIFETIME)
+    expires = int(time.time()) + LIFETIME  # a number: ``azureml-fsspec`` hands it on as it is
     return Reply(body={"access_token": token, "expires_on": expires, "resource": resource, "token_type": "Bearer"})
 
 

@@ -49,6 +49,7 @@ ROUTES = (
         dataplane.model_uris,
         ANY_OF_BOTH,
     ),
+    Route(PLANE, "GET", "/datastore/v1.0/{workspace:path}/datastores/{name}", dataplane.datastore, ANY_OF_BOTH),
     Route(PLANE, "POST", "/ml-index/v1.0/{rest:path}", dataplane.index, ANY_OF_BOTH),
     Route(PLANE, "GET", "/registrymanagement/v1.0/registries/{registry}/discovery", registries.discovery, ANY_OF_BOTH),
     Route(PLANE, "GET", f"{registries.AT}/{{plural}}", registries.list_containers, ANY_OF_BOTH),

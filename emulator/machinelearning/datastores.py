@@ -193,13 +193,13 @@ async def list_secrets(call: Call) -> Reply:
             f"No secrets for credentials of type None: the datastore '{document.name}' is reached by identity."
         )
     asked = call.json() if call.body.strip() else {}
+    secret = secrets(call.cloud, document)
     if credential["credentialsType"] != "AccountKey":
-        return Reply(body=credential["secrets"])
-    key = _key(call.cloud, document)
+        return Reply(body=secret)
     if checks.truth(asked, "expirableSecret", False) and properties["datastoreType"] == "AzureBlob":
-        link = await asyncio.to_thread(_expiring, properties["accountName"], key)
+        link = await asyncio.to_thread(_expiring, properties["accountName"], secret["key"])
         return Reply(body={"secretsType": "Sas", "sasToken": link})
-    return Reply(body={"secretsType": "AccountKey", "key": key})
+    return Reply(body=secret)
 
 
 def _expiring(account: str, key: str) -> str:
@@ -223,11 +223,14 @@ def _expiring(account: str, key: str) -> str:
         ) from None
 
 
-def _key(cloud: Cloud, document: Document) -> str:
-    """The system's datastores follow their account's key when it is rotated; others have the key that they were given."""
+def secrets(cloud: Cloud, document: Document) -> dict[str, str]:
+    """What the datastore's credential keeps to itself; empty where it has none. The system's datastores follow their account's key
+    when it is rotated; others have the key that they were given."""
     properties = document.body["properties"]
-    given = properties["credentials"]["secrets"].get("key")
-    return str(given) if given else str(cloud.blobs.key(properties["accountName"]))
+    known: dict[str, str] = properties["credentials"].get("secrets", {})
+    if properties["credentials"]["credentialsType"] == "AccountKey":
+        return {"secretsType": "AccountKey", "key": known.get("key") or cloud.blobs.key(properties["accountName"])}
+    return known
 
 
 KIND = Kind(
@@ -275,14 +278,20 @@ def find(reader: Reader, workspace: ResourceId, name: str) -> Document:
 
 
 def place(document: Document, path: str = "") -> BlobPath:
-    """A path in a datastore as one in blob storage; a service that is not emulated is refused by its name."""
+    """A path in a datastore as one in blob storage."""
+    account, container = place_of(document)
+    keyed = document.body["properties"]["credentials"]["credentialsType"] != "None"
+    return BlobPath(account, container, path.lstrip("/"), keyed=keyed)
+
+
+def place_of(document: Document) -> tuple[str, str]:
+    """Its account and its container; 501 by name for a kind whose data is not emulated."""
     properties = document.body["properties"]
     kind = properties["datastoreType"]
     if kind not in ("AzureBlob", "AzureDataLakeGen2"):
         raise NotEmulated(f"data in {kind} datastores ('{document.name}')")
     account, container = (properties[name] for name in KINDS[kind])
-    keyed = properties["credentials"]["credentialsType"] != "None"
-    return BlobPath(account, container, path.lstrip("/"), keyed=keyed)
+    return account, container
 
 
 def default_store(cloud: Cloud, workspace: ResourceId, kind: str = "blob") -> BlobPath:

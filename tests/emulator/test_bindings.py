@@ -66,7 +66,7 @@ def test_the_output_of_another_job(rooms: Rooms, below: str, tmp_path: Path) -> 
 def test_direct_gives_the_uri_and_reads_nothing(rooms: Rooms, below: str, tmp_path: Path) -> None:
     told = {"jobInputType": "mltable", "uri": short("not/there"), "mode": "Direct"}
     value = rooms.run(bindings.fetch_input(rooms.cloud, rooms.workspace, "x", told, tmp_path))
-    assert value == short("not/there")
+    assert value == datastores.long_form(rooms.workspace, "workspaceblobstore", "not/there")
     registered = rooms.asset("data", below, {"dataType": "uri_folder", "dataUri": short(below)})
     value = rooms.run(bindings.fetch_input(rooms.cloud, rooms.workspace, "x", {**told, "uri": registered}, tmp_path))
     assert value.startswith("azureml://")
@@ -240,7 +240,7 @@ def test_an_output_at_the_root_of_a_container_and_one_that_is_direct(rooms: Room
     store(rooms, output)
     assert rooms.blobs.get_blob_client(f"{below}.txt").exists()
     direct = prepare(rooms, tmp_path / "d", uri=short(below), mode="Direct")
-    assert (direct.value, direct.path) == (short(below), None)
+    assert (direct.value, direct.path) == (datastores.long_form(rooms.workspace, "workspaceblobstore", below), None)
     assert store(rooms, direct) == 0
 
 
