@@ -105,13 +105,16 @@ def load(given: Given, needs: Collection[str] = TARGET) -> Settings:
     """Resolve what this command line, process, stack and ``.env`` say, and check that ``needs`` are there and well formed."""
     sources = [Source(COMMAND_LINE, given.values), _of_process(os.environ)]
     if given.stack:
-        stack = stacks.read(given.stack)
-        others = [name for name in stack.outputs if name not in NAMES]
-        sources.append(Source(_stack_name(stack.name), _settings_of(stack.outputs), others, stack.environment))
+        sources.append(_of_stack(given.stack))
     file = given.env_file or project.find(".env")
     if file is not None:
         sources.append(_of_file(file))
     return replace(resolve(sources, needs, stack=given.stack), env_file=given.env_file)
+
+
+def of_stack(stack: str, given: Given) -> Settings:
+    """All nine, of the command line and the stack's outputs alone: whatever this process and its ``.env`` are set to work on."""
+    return resolve([Source(COMMAND_LINE, given.values), _of_stack(stack)], NAMES, stack=stack)
 
 
 def resolve(sources: Sequence[Source], needs: Collection[str] = TARGET, *, stack: str | None = None) -> Settings:
@@ -236,6 +239,12 @@ def _stack_name(stack: str) -> str:
 
 def _settings_of(values: Mapping[str, str]) -> dict[str, str]:
     return {name: values[name].strip() for name in NAMES if name in values}
+
+
+def _of_stack(name: str) -> Source:
+    stack = stacks.read(name)
+    others = [output for output in stack.outputs if output not in NAMES]
+    return Source(_stack_name(stack.name), _settings_of(stack.outputs), others, stack.environment)
 
 
 def _of_process(environ: Mapping[str, str]) -> Source:

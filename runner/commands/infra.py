@@ -119,6 +119,15 @@ def apply(file: Path) -> None:
 
 @command.command()
 @stack_option
+def outputs(stack: str) -> None:
+    """Print what a stack has put out, as JSON: the settings of its workspace, whatever this process is set to."""
+    from runner import stacks
+
+    talk.show_json(stacks.read(stack).outputs)
+
+
+@command.command()
+@stack_option
 @json_option
 def drift(stack: str, as_json: bool) -> int:
     """Show what in Azure is otherwise than it was applied, property by property. Changes nothing.

@@ -13,7 +13,11 @@ from runner.options import Command, with_settings
 
 @click.command(cls=Command)
 @click.option("--write-env", type=click.Path(dir_okay=False, path_type=Path), help="Write the settings into this file.")
-@click.option("--write-variables", metavar="NAME", help="Write the settings into devops_pipelines/variables/NAME.yaml.")
+@click.option(
+    "--write-variables",
+    metavar="NAME",
+    help="Write the outputs of the stack NAME (or --stack) into devops_pipelines/variables/NAME.yaml.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the file of --write-env where it holds something else.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_settings
@@ -21,7 +25,10 @@ def command(
     given: settings.Given, write_env: Path | None, write_variables: str | None, overwrite: bool, as_json: bool
 ) -> None:
     """Show the nine settings and the source of each; --write-env writes them as a .env."""
-    found = settings.load(given, needs=settings.NAMES if write_env or write_variables else ())
+    if write_variables:
+        found = settings.of_stack(given.stack or write_variables, given)
+    else:
+        found = settings.load(given, needs=settings.NAMES if write_env else ())
     talk.say_notes(found)
     if write_env:
         text = settings.written(found)

@@ -181,10 +181,16 @@ def test_write_env_of_half_the_settings_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "written.env").exists()
 
 
-def test_write_variables_fills_in_a_file_of_the_pipelines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_variables_fills_in_a_file_of_the_pipelines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what the stack says, whatever the process works on."""
     values = HERE | {name: "iris" for name in NAMES if name not in HERE} | {settings.ENVIRONMENT_VERSION: "1"}
-    for name, value in values.items():
+    for name, value in (THERE | {settings.COMPUTE: "other"}).items():
         monkeypatch.setenv(name, value)
+    (tmp_path / "state" / "stacks").mkdir(parents=True)
+    stack = tmp_path / "state" / "stacks" / "dev.json"
+    stack.write_text(json.dumps({"outputs": values | {"more": ["a"]}}))
     (tmp_path / "devops_pipelines" / "variables").mkdir(parents=True)
     file = tmp_path / "devops_pipelines" / "variables" / "dev.yaml"
     file.write_text(
@@ -194,10 +200,18 @@ def test_write_variables_fills_in_a_file_of_the_pipelines(tmp_path: Path, monkey
     text = file.read_text()
     assert text.startswith("# Of dev.\nvariables:\n  STACK: dev  # its name\n  AZURE_SUBSCRIPTION_ID: ")
     assert yaml.safe_load(text) == {"variables": {"STACK": "dev", **values}}
+    capsys.readouterr()
+    assert main(["infra", "outputs", "--stack", "dev"]) == 0
+    assert json.loads(capsys.readouterr().out) == values
     for name in ("test", "../dev"):
-        assert main(["settings", "--write-variables", name]) == 1
+        assert main(["settings", "--stack", "dev", "--write-variables", name]) == 1
     file.write_text("stages: []")
     assert main(["settings", "--write-variables", "dev"]) == 1 and file.read_text() == "stages: []"
+    stack.write_text(json.dumps({"outputs": HERE}))
+    assert main(["settings", "--write-variables", "dev"]) == 1
+    assert (
+        "These settings are missing (looked in the command line, the outputs of stack 'dev')" in capsys.readouterr().err
+    )
 
 
 def test_entering_takes_the_place_of_the_lower_case_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
