@@ -30,6 +30,7 @@ from runner import (
     smoke,
     steps,
     talk,
+    yaml_file,
 )
 from runner.component import Component
 from runner.config import Read
@@ -89,6 +90,7 @@ def read(workspace: Workspace, folder: JobFolder, config: Read, file: str) -> Pl
 def promote(workspace: Workspace, folder: JobFolder, config: Read, manifest: Release) -> Plan:
     """Exactly what a manifest names: registered in this workspace already, or made of a checkout that has the same content."""
     part = manifest.component
+    _of_this_endpoint(workspace, folder, manifest)
     written = None
     if component.find(workspace.check(), part.name, part.version) is None:
         pins = part.pins
@@ -201,6 +203,24 @@ def _undone(endpoint: Endpoint, deployment: str, history: History, keep: bool) -
             endpoint.remove(deployment)
         serving = f"{history.serving} still serves." if history.serving else "No release serves yet."
         raise type(told)(f"Not published. {serving} {told.message}", details=told.details, next=told.next) from None
+
+
+def _of_this_endpoint(workspace: Workspace, folder: JobFolder, manifest: Release) -> None:
+    """Raises ``Mistake`` for a manifest of what is not published from here to the endpoint of the settings. That endpoint has
+    another name in each workspace, so it is known by its component, and by a namesake of the manifest's being here, too.
+    """
+    endpoint, part = workspace.settings[settings.ENDPOINT], manifest.component
+    own = yaml_file.read(folder.root / part.file).get("name")
+    if own != part.name:
+        why = f"its component is '{part.name}', and '{part.file}' here is '{own}'"
+    elif manifest.endpoint != endpoint and Endpoint(workspace, manifest.endpoint).find() is not None:
+        why = "this workspace has both"
+    else:
+        return
+    raise Mistake(
+        f"The manifest is of endpoint '{manifest.endpoint}', not of '{endpoint}': {why}.",
+        next=f"take a manifest of '{endpoint}' (aml releases), or name the other: --endpoint {manifest.endpoint}",
+    )
 
 
 def _registered(workspace: Workspace, plan: Plan) -> str:

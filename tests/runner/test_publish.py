@@ -222,6 +222,11 @@ def test_promoted_as_it_is(
         "azureml:flowers@latest": "azureml:flowers:3"
     }
 
+    put(monkeypatch, {settings.ENDPOINT: "elsewhere"})
+    elsewhere = aml("publish", "--job-folder", pipeline, "--manifest", manifest)
+    own = place[settings.ENDPOINT]
+    assert elsewhere.code == 1 and f"of endpoint '{own}', not of 'elsewhere': this workspace has both" in elsewhere.err
+
     # The production workspace: everything is new there but the storage account, whose containers are the workspace's own.
     original = arm.get(Settings(place, {}).workspace_id).json()
     bound_to = {key: original["properties"][key] for key in ("storageAccount", "keyVault")}
@@ -238,6 +243,10 @@ def test_promoted_as_it_is(
     labelled.write_text(said.out.replace('"azureml:flowers:3"', '"azureml:flowers@latest"'))
     refused = aml("publish", "--job-folder", pipeline, "--manifest", labelled)
     assert refused.code == 1 and "names a label" in refused.err and "azureml:flowers@latest" in refused.err
+    another = tmp_path / "another.json"
+    another.write_text(said.out.replace('"trial_pipeline"', '"roses"'))
+    refused = aml("publish", "--job-folder", pipeline, "--manifest", another)
+    assert refused.code == 1 and "its component is 'roses', and 'pipeline.yml' here is 'trial_pipeline'" in refused.err
     code = (pipeline / "code/predict.py").read_text()
     (pipeline / "code/predict.py").write_text(code + "# another\n")
     other = aml("publish", "--job-folder", pipeline, "--manifest", manifest)
