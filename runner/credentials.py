@@ -32,6 +32,7 @@ TASK = {CLIENT: "servicePrincipalId", SECRET: "servicePrincipalKey", TENANT: "te
 # https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
 GITHUB_REQUEST, GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 AUDIENCE = "api://AzureADTokenExchange"
+GITHUB = "GitHub's token"
 CLI_SECONDS = 60  # `az account get-access-token` on a cold laptop takes up to 20 s; azure-identity gives up after 10
 
 
@@ -70,7 +71,7 @@ def choose(environ: Mapping[str, str]) -> Choice:
             next="give the step  env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}",
         )
     if has(CLIENT, TENANT, GITHUB_REQUEST, GITHUB_TOKEN):
-        return Choice("GitHub's token", f"{CLIENT}, {TENANT} and {GITHUB_REQUEST} are set", _github(environ))
+        return Choice(GITHUB, f"{CLIENT}, {TENANT} and {GITHUB_REQUEST} are set", _github(environ))
     if has(*TASK.values()):
         given = {name: environ[variable] for name, variable in TASK.items()}
         why = f"{', '.join(TASK.values())} are set, by a task of Azure Pipelines"
@@ -121,27 +122,29 @@ def _connection(environ: Mapping[str, str]) -> Callable[[], TokenCredential]:
     return make
 
 
-def _github(environ: Mapping[str, str]) -> Callable[[], TokenCredential]:
-    def assertion() -> str:
-        import requests
+def github_token(environ: Mapping[str, str]) -> str:
+    """A federated token for Azure, of the job of GitHub's that this process is in; good for minutes."""
+    import requests
 
-        answer = requests.get(
-            environ[GITHUB_REQUEST],
-            params={"audience": AUDIENCE},
-            headers={"Authorization": f"Bearer {environ[GITHUB_TOKEN]}"},
-            timeout=30,
+    answer = requests.get(
+        environ[GITHUB_REQUEST],
+        params={"audience": AUDIENCE},
+        headers={"Authorization": f"Bearer {environ[GITHUB_TOKEN]}"},
+        timeout=30,
+    )
+    if answer.status_code != 200:
+        raise CloudError(
+            f"GitHub gave no token for Azure: it answered {answer.status_code}.",
+            next="give the job  permissions: {id-token: write}",
         )
-        if answer.status_code != 200:
-            raise CloudError(
-                f"GitHub gave no token for Azure: it answered {answer.status_code}.",
-                next="give the job  permissions: {id-token: write}",
-            )
-        return str(answer.json()["value"])
+    return str(answer.json()["value"])
 
+
+def _github(environ: Mapping[str, str]) -> Callable[[], TokenCredential]:
     def make() -> TokenCredential:
         from azure.identity import ClientAssertionCredential
 
-        return ClientAssertionCredential(environ[TENANT], environ[CLIENT], assertion)
+        return ClientAssertionCredential(environ[TENANT], environ[CLIENT], lambda: github_token(environ))
 
     return make
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from infra import changes, engine, recovery
@@ -13,14 +14,14 @@ from infra.arm import Arm
 from infra.changes import Change
 from infra.plan import Plan
 from infra.recovery import Left
-from runner import credentials, project, stacks, talk
+from runner import credentials, project, stacks, talk, token_file
 from runner.judgement import stack_errors
 
 LOCAL = "local"
 
 
 def plan(stack: str, allowed: Collection[str]) -> Plan:
-    with _engine(stack) as opened:
+    with engine_of(stack) as opened:
         return plans.make(opened, allowed)
 
 
@@ -38,25 +39,26 @@ def apply(file: Path) -> str:
     """Carry out the plan of ``file``; the stack's name."""
     with stack_errors(None):
         made = plans.read(file)
-    with _engine(made.stack) as opened:
+    with engine_of(made.stack) as opened:
         plans.apply(made, opened, talk.say)
     return made.stack
 
 
 def drift(stack: str) -> tuple[Change, ...]:
-    with _engine(stack) as opened:
+    with engine_of(stack) as opened:
         return plans.look(opened)
 
 
 def recover(stack: str) -> tuple[Left, ...]:
-    with _engine(stack) as opened, Arm(credentials.choose(os.environ).make()) as arm:
+    with engine_of(stack) as opened, Arm(credentials.choose(os.environ).make()) as arm:
         return recovery.recover(opened, arm)
 
 
 @contextmanager
-def _engine(stack: str) -> Iterator[engine.Engine]:
+def engine_of(stack: str) -> Iterator[engine.Engine]:
     """The engine for ``stack``. ``local`` brings what leads to its emulator; for any other the process's environment counts."""
-    with stack_errors(stack):
+    with stack_errors(stack), token_file.kept(os.environ) as signed_in:
         if stack == LOCAL:
             os.environ.update(stacks.read(LOCAL).environment)
-        yield engine.open(stack, project.state_folder())
+        found = engine.open(stack, project.state_folder())
+        yield replace(found, environment={**found.environment, **signed_in})

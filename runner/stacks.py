@@ -68,11 +68,10 @@ def _from_file(name: str, file: Path) -> Stack:
 
 
 def _from_pulumi(name: str) -> Stack:
-    from infra import engine
-    from runner.judgement import stack_errors
+    from runner import planning
 
-    with stack_errors(name):
-        said = engine.open(name, project.state_folder()).run("stack", "output", "--json", "--show-secrets=false").stdout
+    with planning.engine_of(name) as engine:
+        said = engine.run("stack", "output", "--json", "--show-secrets=false").stdout
     try:
         outputs = _texts(json.loads(said))
     except (ValueError, AttributeError) as error:

@@ -2,81 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.devops.conftest import DevOps
+
 SCRIPT = Path(__file__).parents[2] / "devops_pipelines" / "comment.py"
-THREADS = "/collection/My%20iris/_apis/git/repositories/repo/pullRequests/12/threads"
-
-
-class DevOps(HTTPServer):
-    """Keeps the threads of one pull request: https://learn.microsoft.com/rest/api/azure/devops/git/pull-request-threads"""
-
-    threads: list[dict[str, Any]]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: DevOps
-
-    def do(self) -> None:
-        size = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(size) or b"{}")
-        path, _, query = self.path.partition("?")
-        if self.headers["Authorization"] != "Bearer good":
-            return self.say(203, "<html>sign in</html>", "text/html")
-        assert query == "api-version=7.1"
-        if (self.command, path) == ("GET", THREADS):
-            return self.say(200, {"value": self.server.threads})
-        if (self.command, path) == ("POST", THREADS):
-            comments = [{"id": 1, **comment} for comment in body["comments"]]
-            self.server.threads.append({"id": 5, "status": body["status"], "comments": comments})
-            return self.say(200, self.server.threads[-1])
-        assert (self.command, path) == ("PATCH", f"{THREADS}/5/comments/1")
-        self.server.threads[-1]["comments"][0]["content"] = body["content"]
-        self.say(200, {"id": 1})
-
-    do_GET = do_POST = do_PATCH = do
-
-    def say(self, status: int, body: Any, kind: str = "application/json") -> None:
-        content = (body if isinstance(body, str) else json.dumps(body)).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def devops() -> Iterator[DevOps]:
-    server = DevOps(("127.0.0.1", 0), Handler)
-    server.threads = [{"id": 1, "comments": [{"id": 1, "content": "well done"}]}, {"id": 2, "comments": []}]
-    threading.Thread(target=server.serve_forever).start()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 def commented(devops: DevOps, file: Path, **changed: str) -> subprocess.CompletedProcess[str]:
-    variables = {
-        "SYSTEM_COLLECTIONURI": f"http://127.0.0.1:{devops.server_port}/collection/",
-        "SYSTEM_TEAMPROJECT": "My iris",
-        "BUILD_REPOSITORY_ID": "repo",
-        "SYSTEM_PULLREQUEST_PULLREQUESTID": "12",
-        "SYSTEM_ACCESSTOKEN": "good",
-        "PATH": os.environ["PATH"],
-    }
+    variables = {**devops.variables, "SYSTEM_ACCESSTOKEN": "job", "PATH": os.environ["PATH"]}
     return subprocess.run([sys.executable, SCRIPT, file], env=variables | changed, capture_output=True, text=True)
 
 

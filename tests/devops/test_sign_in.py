@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
 from emulator import Emulator
-from runner import credentials
+from runner import credentials, token_file
 from runner.errors import CloudError
 from tests.devops.conftest import Agent
 
@@ -47,3 +48,24 @@ def test_a_job_that_may_not_ask_is_told_so(environ: dict[str, str], agent: Agent
     with pytest.raises((ClientAuthenticationError, CloudError)) as caught:
         credentials.choose(refused).make().get_token(ARM)
     assert "401" in str(caught.value) and not agent.asked
+
+
+def test_pulumi_reads_a_fresh_token_for_as_long_as_it_works(
+    azure: Emulator, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the file that the store of its state signs in with; azure-identity reads it as that does."""
+    here = {credentials.CLIENT: azure.settings.client_id, credentials.TENANT: azure.settings.tenant}
+    asking = {credentials.GITHUB_REQUEST: f"http://127.0.0.1:{agent.server_port}/oidc", credentials.GITHUB_TOKEN: "job"}
+    monkeypatch.setattr(token_file, "SECONDS", 0.01)
+    good, agent.token = agent.token, "one that has ended"
+    with token_file.kept({**here, **asking}) as more:
+        file, deadline = Path(more[credentials.TOKEN_FILE]), time.monotonic() + 30
+        assert more["ARM_USE_OIDC"] == "true" and file.read_text() == agent.token
+        agent.token = good
+        while file.read_text() != good:
+            assert time.monotonic() < deadline, "It is not renewed."
+        assert credentials.choose({**here, **more}).make().get_token(ARM).token
+    assert not file.exists()
+    for other in (here, {**here, **asking, credentials.SECRET: "key"}):
+        with token_file.kept(other) as nothing:
+            assert nothing == {}
