@@ -27,6 +27,7 @@ PIPELINES = ("training-pipeline-ci", "infrastructure-cd", "infrastructure-drift"
 STACKS = {"dev": "development", "prod": MAIN}
 REVIEWERS = {"development": 1, MAIN: 2}
 BUILD = "training-pipeline-ci"
+DEPLOYING = ("infrastructure-cd", "training-pipeline-cd", "rollback")  # with jobs in a stack's environment
 API = "7.1-preview"
 # https://learn.microsoft.com/rest/api/azure/devops/approvalsandchecks/check-configurations/add
 APPROVAL = {"id": "8c6f20a7-a545-4486-9777-f762fafe0d4d", "name": "Approval"}
@@ -62,15 +63,22 @@ class Az:
             return self._run([*line[:at], str(file), *line[at:]])
 
     def invoke(
-        self, area: str, resource: str, route: Sequence[str] = (), *, body: Any = None, query: Sequence[str] = ()
+        self,
+        area: str,
+        resource: str,
+        route: Sequence[str] = (),
+        *,
+        body: Any = None,
+        query: Sequence[str] = (),
+        method: str = "POST",
     ) -> Any:
-        """Azure DevOps' REST interface, for what az has no command of its own for."""
+        """Azure DevOps' REST interface, for what az has no command of its own for; ``method`` is a body's."""
         words = ["devops", "invoke", "--area", area, "--resource", resource, "--api-version", API]
         words += ["--route-parameters", f"project={self.project}", *route]
         words += ["--query-parameters", *query] if query else []
         if body is None:
             return self.asked(*words, project=False)
-        return self.change(*words, "--http-method", "POST", "--in-file", project=False, body=body)
+        return self.change(*words, "--http-method", method, "--in-file", project=False, body=body)
 
     def _run(self, line: Sequence[str]) -> Any:
         try:
@@ -94,10 +102,11 @@ def main(arguments: Sequence[str]) -> None:
             f"setup: project '{given.project}' has no repository '{repository}': push it there first, or --repository NAME"
         )
     _branches(az, repository)
-    for stack in STACKS:
-        _checks(az, stack, "endpoint", _connection(az, stack, given), given.approver)
-        _checks(az, stack, "environment", _environment(az, stack), given.approver)
     pipelines = _pipelines(az, repository)
+    for stack in STACKS:
+        for kind, id in (("endpoint", _connection(az, stack, given)), ("environment", _environment(az, stack))):
+            _checks(az, stack, kind, id, given.approver)
+            _permitted(az, stack, kind, id, {name: made["id"] for name, made in pipelines.items()})
     _policies(az, str(found[repository]["id"]), str(pipelines[BUILD]["id"]))
 
 
@@ -149,11 +158,16 @@ def _connection(az: Az, stack: str, given: argparse.Namespace) -> str:
     }
     made = az.change("devops", "service-endpoint", "create", "--service-endpoint-configuration", body=body)
     told = made.get("authorization", {}).get("parameters", {})
+    trust = {
+        "name": name,
+        "issuer": told.get("workloadIdentityFederationIssuer", UNKNOWN),
+        "subject": told.get("workloadIdentityFederationSubject", UNKNOWN),
+        "audiences": ["api://AzureADTokenExchange"],
+    }
+    words = ["az", "ad", "app", "federated-credential", "create", "--id", given.client[stack]]
     print(
-        f"# next, for the application {given.client[stack]}: a federated credential with what the connection says of itself:"
+        f"# next, so that the connection may sign in as the application:\n{shlex.join([*words, '--parameters', json.dumps(trust)])}"
     )
-    print(f"#   issuer  {told.get('workloadIdentityFederationIssuer', UNKNOWN)}")
-    print(f"#   subject {told.get('workloadIdentityFederationSubject', UNKNOWN)}")
     return str(made["id"])
 
 
@@ -187,6 +201,19 @@ def _checks(az: Az, stack: str, kind: str, id: str, approver: str | None) -> Non
         if type["id"] not in types:
             body = {"type": type, "settings": settings, "timeout": 43200, "resource": {"type": kind, "id": id}}
             az.invoke("PipelinesChecks", "configurations", body=body)
+
+
+def _permitted(az: Az, stack: str, kind: str, id: str, pipelines: Mapping[str, Any]) -> None:
+    """Each pipeline may use what it works with, without somebody being asked in its first run; what builds pull requests may not
+    use anything of prod's. https://learn.microsoft.com/rest/api/azure/devops/approvalsandchecks/pipeline-permissions
+    """
+    users = [name for name in PIPELINES if stack != "prod" or name != BUILD] if kind == "endpoint" else DEPLOYING
+    route = (f"resourceType={kind}", f"resourceId={id}")
+    there = {} if id == UNKNOWN else az.invoke("pipelinePermissions", "pipelinePermissions", route)
+    permitted = {one["id"] for one in there.get("pipelines", ()) if one["authorized"]}
+    new = [{"id": pipelines[name], "authorized": True} for name in users if pipelines[name] not in permitted]
+    if new:
+        az.invoke("pipelinePermissions", "pipelinePermissions", route, body={"pipelines": new}, method="PATCH")
 
 
 def _pipelines(az: Az, repository: str) -> dict[str, Any]:

@@ -79,6 +79,12 @@ def act(project: dict, command: str, options: dict) -> object:
         return project["pipelines"]
     if command == "pipelines create":
         return add("pipelines", {"name": options["name"], "options": options})
+    if options["resource"] == "pipelinePermissions":
+        kind, id = (one.partition("=")[2] for one in options["route-parameters"][1:])
+        permitted = project["permissions"].setdefault(f"{kind} {id}", [])
+        if options.get("http-method") == "PATCH":
+            permitted += json.loads(Path(options["in-file"]).read_text())["pipelines"]
+        return {"pipelines": permitted}
     kind = {"environments": "environments", "configurations": "checks"}[options["resource"]]
     if "in-file" in options:
         return add(kind, json.loads(Path(options["in-file"]).read_text()))

@@ -13,10 +13,11 @@ import pytest
 
 from tests.devops.snapshots import PIPELINES
 
-EMPTY: dict[str, list[dict[str, Any]]] = {
+EMPTY: dict[str, Any] = {
     "repositories": [{"id": "repository-id", "name": "iris"}],
     "refs": [{"name": "refs/heads/master", "objectId": "c0ffee"}],
     **{kind: [] for kind in ("endpoints", "environments", "checks", "pipelines", "policies")},
+    "permissions": {},
 }
 WORDS = ["--organization", "https://dev.azure.com/org", "--project", "iris", "--tenant", "t", "--approver", "group"]
 STACKS = ["--client", "dev=a", "--client", "prod=b", "--subscription", "dev=s", "--subscription", "prod=s"]
@@ -59,6 +60,12 @@ def test_everything_is_made_once_and_nothing_in_a_dry_run(project: Path) -> None
         ("endpoints-1", "Task Check"),
         *(("environments-1", name) for name in ("ExclusiveLock", "Task Check", "Approval")),
     ]
+    names = {one["id"]: one["name"] for one in now["pipelines"]}
+    permitted = {to: {names[one["id"]] for one in users} for to, users in now["permissions"].items()}
+    assert permitted["endpoint endpoints-0"] == set(names.values())
+    assert permitted["endpoint endpoints-1"] == set(names.values()) - {"training-pipeline-ci"}
+    deploying = {"infrastructure-cd", "training-pipeline-cd", "rollback"}
+    assert permitted["environment environments-0"] == permitted["environment environments-1"] == deploying
     assert {(one["branch"], one["type"]["displayName"]) for one in now["policies"]} >= {
         ("pre-development", "Build"),
         ("master", "Minimum number of reviewers"),
