@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import pytest
 
 from emulator import Emulator
-from tests.engine.conftest import language_host, program
+from tests.engine.conftest import program
 
-__all__ = ["language_host", "program"]  # fixtures
+__all__ = ["program"]  # a fixture
 
 THREADS = "/collection/My%20iris/_apis/git/repositories/repo/pullRequests/12/threads"
 
@@ -112,6 +112,7 @@ def serving(server: Server) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def tokens(azure: Emulator) -> Iterator[Agent]:
     with serving(Agent(("127.0.0.1", 0), _OfAgent)) as server:
+        server.token, server.asked = (azure.home.identity / "federated-token").read_text(), []
         yield server
 
 

@@ -85,6 +85,11 @@ class Run:
             _known(stage, {"stage", "displayName", "dependsOn", "condition", "variables", "jobs"})
             variables = self._variables(stage.get("variables"))
             names = {"dependencies": {one: _told(self.stages[one]) for one in after}, "variables": variables}
+            if self.stages.get(name, Ended(SKIPPED)).result in (
+                SUCCEEDED,
+                ISSUES,
+            ):  # it runs again: what went well stays
+                continue
             self.stages[name] = ended = Ended(SKIPPED)
             if self._holds(stage.get("condition"), [self.stages[one].result for one in after], names):
                 self._jobs(name, stage, variables, ended)
@@ -112,7 +117,7 @@ class Run:
         results: list[str] = []
         # a deployment's outputs carry its name once more: the life cycle hook's, which of runOnce is the job's
         prefix = f"{name}." if "deployment" in job else ""
-        for declared in _steps_of(job):
+        for declared in steps_of(job):
             results_now = [CANCELED] if self.cancelled else results
             condition = str(declared.get("condition", "succeeded()"))
             if not self._holds(condition, results_now, {"variables": variables}):
@@ -175,7 +180,7 @@ def _ordered(
         yield ready
 
 
-def _steps_of(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def steps_of(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if "deployment" not in job:
         return list(job["steps"])
     if set(job["strategy"]) != {"runOnce"} or set(job["strategy"]["runOnce"]) != {"deploy"}:

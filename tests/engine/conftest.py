@@ -90,11 +90,12 @@ class Project:
 @pytest.fixture
 def language_host(program: engine.Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """On PATH, as the vendor's is on a machine with the vendor's engine."""
-    monkeypatch.setenv("PATH", os.pathsep.join(_path(program)))
+    monkeypatch.setenv("PATH", os.pathsep.join(path_of(program)))
     monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
 
 
-def _path(program: engine.Program) -> list[str]:
+def path_of(program: engine.Program) -> list[str]:
+    """With the engine, and a language host where the vendor's is not there."""
     path = [str(CHECKOUT / ".venv" / "bin"), str(program.path.parent), os.environ["PATH"]]
     if not shutil.which("pulumi-language-python", path=os.pathsep.join(path)):
         path.insert(0, str(HERE / "bin"))
@@ -105,7 +106,7 @@ def _environment(program: engine.Program, backend: Path) -> dict[str, str]:
     """As a person sets it for the emulator; a language host is the vendor's, where that is there."""
     return {
         **os.environ,
-        "PATH": os.pathsep.join([str(engine.PROVIDER), *_path(program)]),
+        "PATH": os.pathsep.join([str(engine.PROVIDER), *path_of(program)]),
         "PULUMI_BACKEND_URL": f"file://{backend}",
         "PULUMI_CONFIG_PASSPHRASE": "of this test",
         "PULUMI_HOME": str(backend / "home"),
