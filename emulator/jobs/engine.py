@@ -15,7 +15,6 @@ import logging
 import shutil
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,9 @@ from emulator.environments import builds
 from emulator.errors import AzureError
 from emulator.history import runs
 from emulator.history.artifacts import Artifacts, FolderFollower, GrowingFile
-from emulator.jobs import command, credentials, distribution, failures, targets, variables
+from emulator.jobs import command, container, credentials, distribution, failures, targets, variables
+from emulator.jobs.container import Container
+from emulator.jobs.early import Early
 from emulator.jobs.failures import JobFailed
 from emulator.jobs.lifecycle import Event
 from emulator.jobs.nodes import Pools
@@ -56,18 +57,19 @@ class Phase(Enum):
     STORING = 3  # nothing: what was begun is written to its end
 
 
-@dataclass
-class Node:
-    """One node's folders below the job's, and those of them that are uploaded."""
-
-    place: variables.Place
-    followed: list[FolderFollower]
-
-
 class Execution:
-    """``run()`` once, as ``task``; ``cancel(reason)`` at any time. ``record`` moves the job's document along and keeps facts."""
+    """``run()`` once, as ``task``; ``cancel(reason)`` at any time. ``record`` moves the job's document along and keeps facts.
+    ``starting`` is what was started of it before; to end it, too, is the execution's."""
 
-    def __init__(self, cloud: Cloud, pools: Pools, document: Document, target: Target, record: Record) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        pools: Pools,
+        document: Document,
+        target: Target,
+        record: Record,
+        starting: asyncio.Task[Early | None] | None = None,
+    ) -> None:
         self.id = ResourceId.parse(document.id)
         self.name = self.id.name
         self.workspace = self.id.ancestor(1)
@@ -83,7 +85,8 @@ class Execution:
         self._count = int(self.job.get("resources", {}).get("instanceCount", 1))
         self._planting: asyncio.Task[Tree] | None = None
         self._tracking: asyncio.Task[None] | None = None
-        self._nodes: list[Node] = []
+        self._starting = starting
+        self._nodes: list[Container] = []
         self._logs: list[GrowingFile] = []
         self._grant: dict[str, str] = {}
         self._said: list[str] = []
@@ -128,13 +131,15 @@ class Execution:
 
     async def _live(self) -> None:
         self._tell(Event.PICKED_UP)
-        self._planting = asyncio.create_task(Tree.plant())
+        self._planting = asyncio.create_task(self._plant())
         self._tracking = asyncio.create_task(jobruns.make(self._cloud, self._document))
         built = await self._environment()
         self._tell(Event.PREPARED)
         await self._take_nodes()
         self.phase = Phase.PLACED
         placed = self._tell(Event.PLACED, {"started": time.time()})
+        if self._starting is not None:
+            await asyncio.shield(self._planting)
         processes = await self._prepare(built)
         # That it has nodes is on disk before anything runs: after a crash it must not be taken for one that waits.
         # Shielded: a cancel ends these waits, and then still needs the warden to be there and the run to be told of its end.
@@ -192,15 +197,15 @@ class Execution:
 
     async def _prepare(self, built: builds.Built) -> list[Process]:
         """Folders, code and data; the processes to start."""
-        for index in range(self._count):
-            self._nodes.append(await asyncio.to_thread(self._node, index, built))
+        for index in range(len(self._nodes), self._count):
+            self._nodes.append(await asyncio.to_thread(container.make, self.folder, index, built, self._artifacts))
         first = self._nodes[0].place.work
         await self._data.fetch(first, credentials.of_data(self._cloud, self.job, self._target.compute))
         for node in self._nodes[1:]:
             await asyncio.to_thread(shutil.copytree, first, node.place.work, dirs_exist_ok=True, symlinks=True)
         filled = command.fill(self.job["command"], self._data.values)
         self._say(f"The command is: {filled}")
-        self._grant = credentials.grant(self._cloud, self.job, self._target.compute)
+        self._grant = self._grant or credentials.grant(self._cloud, self.job, self._target.compute)
         shared = variables.of_job(self._cloud, self.workspace, self.job, self.name, runs.root(self._document))
         processes = []
         for rank in distribution.ranks(self._count, self.job.get("distribution")):
@@ -220,21 +225,10 @@ class Execution:
             processes.append(Process(["bash", "-c", filled], place.work, environment, path, rank.awaited))
         return processes
 
-    def _node(self, index: int, built: builds.Built) -> Node:
-        root = self.folder / f"node{index}"
-        work, logs, home, temporary = (root / name for name in ("wd", "user_logs", "home", "tmp"))
-        for path in (work / "outputs", work / "logs", logs, home, temporary):
-            path.mkdir(mode=0o700, parents=True)
-        python = builds.layer(built, root / "environment")
-        return Node(
-            variables.Place(python, work, logs, home, temporary),
-            [FolderFollower(self._artifacts, work / name, name) for name in ("logs", "outputs")],
-        )
-
     async def _execute(self, processes: list[Process]) -> None:
         timeout = self.job.get("limits", {}).get("timeout")
         deadline = time.monotonic() + duration(timeout) if timeout else float("inf")
-        self._tree.start(processes)
+        await self._start(processes)
         self.phase = Phase.RUNNING
         running = asyncio.create_task(self._tree.ended())
         following = asyncio.create_task(self._follow(self._logs))
@@ -252,6 +246,25 @@ class Execution:
                 await self._tree.fell()
             await _ended(following)
         self._check_exits(processes, await running)
+
+    async def _plant(self) -> Tree:
+        early = await self._starting if self._starting is not None else None
+        if early is None:
+            return await Tree.plant()
+        self._nodes, self._grant = [early.container], early.grant
+        return early.tree
+
+    async def _start(self, processes: list[Process]) -> None:
+        """The one that waits goes on; where there is none, or it did not live so long, all begin."""
+        early = await self._starting if self._starting is not None else None
+        if early is not None:
+            if early.release(processes[0]):
+                return self._say("It goes on in a process that was started early.")
+            await early.drop()
+            self._starting = None
+            self._planting = asyncio.create_task(Tree.plant())
+            await asyncio.shield(self._planting)
+        self._tree.start(processes)
 
     def _check_exits(self, processes: list[Process], ended: list[Ended]) -> None:
         self._say(
@@ -325,6 +338,10 @@ class Execution:
         if self._planting is not None:
             with contextlib.suppress(OSError):
                 await (await self._planting).fell()
+        if self._starting is not None:
+            starting, self._starting = self._starting, None
+            if (early := await starting) is not None:
+                await early.drop()
         if self._tracking is not None:
             await asyncio.gather(self._tracking, return_exceptions=True)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import AzureError, not_found, user_error
 from emulator.history.artifacts import Artifacts
 from emulator.http import Call, Reply
-from emulator.jobs import credentials, failures, submission
+from emulator.jobs import credentials, early, failures, submission
 from emulator.jobs.engine import Execution
 from emulator.jobs.lifecycle import TERMINAL, Event, Status, advance
 from emulator.jobs.nodes import Node, Pools
@@ -51,6 +51,7 @@ class Jobs:
         self.pools = Pools()
         self._cloud = cloud
         self._live: dict[str, Execution | Orchestration] = {}
+        self.early = early.Starts(cloud)
         self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -86,7 +87,7 @@ class Jobs:
         tasks += [self._tidying] if self._tidying is not None else []
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, self.early.stop(), return_exceptions=True)
 
     def begin(self, document: Document) -> None:
         """Run the job, which is on disk."""
@@ -100,7 +101,7 @@ class Jobs:
             execution = Orchestration(self._cloud, document, record)
         else:
             place = target(self._cloud, ResourceId.parse(id).ancestor(1), document.body["properties"])
-            execution = Execution(self._cloud, self.pools, document, place, record)
+            execution = Execution(self._cloud, self.pools, document, place, record, self.early.take(id))
         execution.task = asyncio.create_task(execution.run(), name=f"job {document.name}")
         self._live[id.lower()] = execution
         execution.task.add_done_callback(lambda _: self._live.pop(id.lower(), None))

@@ -131,9 +131,13 @@ class Tree:
         await self.ended()
 
     @property
+    def is_over(self) -> bool:
+        return self._listening.done()
+
+    @property
     def killed(self) -> bool:
         """Whether the warden ended before it could end its tree."""
-        return self._listening.done() and not self._over
+        return self.is_over and not self._over
 
     async def _listen(self, reader: asyncio.StreamReader) -> list[Ended]:
         ended = []

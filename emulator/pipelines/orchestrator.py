@@ -15,6 +15,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from emulator.data.transfer import NOT_FOUND
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("emulator.pipelines")
 ENDS = {Status.COMPLETED: "FINISHED", Status.FAILED: "FAILED", Status.CANCELED: "KILLED"}  # as MLflow calls it
+NEAR = 4  # steps after one that begins, among which some may be started early
 AHEAD = 2  # steps that get ready while all nodes of their compute are taken
 
 Record = Callable[["Event | None", dict[str, Any]], Awaitable[None]]
@@ -60,6 +62,7 @@ class Orchestration:
         self._live: dict[str, str] = {}  # names, and the pool of each
         self._ends: asyncio.Queue[Step | None] = asyncio.Queue()  # ``None`` wakes a pipeline that is canceled
         self._beside: list[asyncio.Task[None]] = []  # what nobody waits for before the end
+        self._early: set[str] = set()  # the steps that were started early, as far as they could be
         self._tracked: dict[str, asyncio.Task[None]] = {}  # the runs in MLflow of nested pipelines
 
     def cancel(self, reason: str) -> None:
@@ -167,11 +170,22 @@ class Orchestration:
             step.status = Status.STARTING
             self._cloud.jobs.begin(begun)
             self._watch(step)
+            self._look_ahead(step)
         except (AzureError, JobFailed) as error:
             failure = error if isinstance(error, JobFailed) else JobFailed(error.message, error.code)
             facts = {"error": failures.response(failure, self._location), "ended": time.time()}
             await self._cloud.jobs.record(step.id, Event.BROKE, facts)
             self._ends.put_nowait(step)
+
+    def _look_ahead(self, begun: Step) -> None:
+        """Start early what follows a step that really runs: none of it can be reused."""
+        for step in islice(self._steps.following(begun), NEAR):
+            if step.status is not Status.NOT_STARTED or step.closing or step.name in self._early:
+                continue
+            document = self._cloud.store.get(step.id)
+            if document is not None and not self._cloud.jobs.early.start(document):
+                return
+            self._early.add(step.name)
 
     def _inputs(self, step: Step, document: Document) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
         """The step's inputs with what their makers made, and who really did; an optional one that was not made is left out."""
@@ -246,8 +260,9 @@ class Orchestration:
         await self._cancel(dropped)
 
     async def _cancel(self, steps: Iterable[Step]) -> None:
-        facts = {"ended": time.time()}
+        facts, steps = {"ended": time.time()}, list(steps)
         await asyncio.gather(*(self._cloud.jobs.record(one.id, Event.CANCEL_ASKED, facts) for one in steps))
+        await asyncio.gather(*(self._cloud.jobs.early.drop(one.id) for one in steps))
 
     # Nested pipelines
 

@@ -92,6 +92,14 @@ class Steps:
     def inside(self, nested: Step) -> list[Step]:
         return [step for step in self._steps.values() if step.within == nested.name]
 
+    def following(self, begun: Step) -> Iterator[Step]:
+        """All that waits for the step, near ones first: those that wait for it, those that wait for these …"""
+        found = [begun]
+        for step in found:
+            new = [one for one in self._followers.get(step.name, ()) if one not in found]
+            found.extend(new)
+            yield from new
+
     def after(self, ended: Step) -> tuple[list[Step], list[Step]]:
         """What follows the end of a step: those that can begin now, and those that never will, with all that needs them."""
         ready: list[Step] = []

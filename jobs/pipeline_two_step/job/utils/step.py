@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,8 +37,6 @@ def write_json(file: Path, content: Any) -> None:
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Run ``main`` on the command line's arguments. A refusal is told on stderr, with exit code 1 and no traceback."""
-    # MLflow 3 would tell of its own telemetry to a host outside; 2 does not know the variable.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         main(sys.argv[1:])
     except Refused as refused:
