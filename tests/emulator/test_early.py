@@ -10,8 +10,9 @@ import pytest
 from azure.ai.ml import MLClient
 
 from emulator.jobs import imports
-from tests.emulator.test_jobs import details, ended, log_of, until
-from tests.emulator.test_pipelines import children, client, pipeline, step  # noqa: F401
+from tests.emulator.jobs import details, ended, log_of
+from tests.emulator.test_pipelines import children, pipeline, step
+from tests.waiting import until
 
 SCRIPT = """
 import os, sys
@@ -55,7 +56,7 @@ MADE = {"made": "${{parent.jobs.first.outputs.made}}"}
 OUT = {"made": {"type": "uri_folder"}}
 
 
-def test_a_step_finds_what_it_would_have_found(client: MLClient, tmp_path: Path) -> None:  # noqa: F811
+def test_a_step_finds_what_it_would_have_found(client: MLClient, tmp_path: Path) -> None:
     gate, mark = tmp_path / "gate", tmp_path / f"m{uuid.uuid4().hex}"
     files = {"say": SCRIPT, "twin": TWIN, "own": "NAME = 'mine'\n", "fails": FAILS}
     source = code(tmp_path, **files)
@@ -79,9 +80,7 @@ def test_a_step_finds_what_it_would_have_found(client: MLClient, tmp_path: Path)
         assert lines[1:] == ["it", " True True", "[] True"] or lines[1:] == ["it True True", "[] True"], lines
 
 
-def test_what_waits_ends_with_its_pipeline_and_another_takes_its_place(
-    client: MLClient, tmp_path: Path  # noqa: F811
-) -> None:
+def test_what_waits_ends_with_its_pipeline_and_another_takes_its_place(client: MLClient, tmp_path: Path) -> None:
     gate, mark = tmp_path / "gate", tmp_path / f"m{uuid.uuid4().hex}"
     source = code(tmp_path, fails=FAILS)
     (source / mark.name).touch()
