@@ -48,10 +48,12 @@ def latest(workspace: Workspace, most: int, *, parent: str | None = None, archiv
     """The latest jobs first; ``parent`` asks for the steps of a pipeline job, ``archived`` also for what was put away."""
     from azure.ai.ml.constants import ListViewType
 
-    if parent is not None:
-        get(workspace, parent)
+    within = get(workspace, parent) if parent is not None else None
     view = ListViewType.ALL if archived else ListViewType.ACTIVE_ONLY
-    return islice(workspace.client.jobs.list(parent_job_name=parent, list_view_type=view), most)
+    for job in islice(workspace.client.jobs.list(parent_job_name=parent, list_view_type=view), most):
+        if within is not None:
+            job.experiment_name = within.experiment_name  # of a step azure-ai-ml has the id of its experiment there
+        yield job
 
 
 def described(job: Any) -> dict[str, Any]:

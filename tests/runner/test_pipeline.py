@@ -40,7 +40,9 @@ def test_the_steps_run_and_are_shown(
     assert picture.read_text().count("Completed") == 2 and ElementTree.parse(picture) is not None
     name = said.json["name"]
     steps = aml("jobs", "list", "--parent", name, "--json").json
-    assert {step["display_name"] for step in steps} == {"split", "predict"}
+    assert {(step["display_name"], step["experiment_name"]) for step in steps} == {
+        (name, place["AZURE_ML_EXPERIMENT_NAME"]) for name in ("split", "predict")
+    }
     assert aml("jobs", "download", name, "--to", tmp_path / "out", "--output", "scores").code == 0
     assert (tmp_path / "out/named-outputs/scores/scores.csv").read_text().splitlines()[1:] == [
         "1,setosa",
