@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 import pulumi
-from pulumi_azure_native import authorization, resources
+from pulumi_azure_native import resources
 
-from infra import config, grants, naming, replacing
+from infra import config, deployer, grants, naming, replacing
 from infra.components.access import Access, AccessArgs
 from infra.components.datastore import Datastore, DatastoreArgs
 from infra.components.guard import Budget, BudgetArgs, Locks, LocksArgs
@@ -24,7 +24,7 @@ from infra.place import Door, Place, part_of
 
 project, stack = pulumi.get_project(), pulumi.get_stack()
 settings = config.read(project)
-client = authorization.get_client_config()
+client = deployer.find()
 config.check_subscription(project, settings, client.subscription_id)
 name = partial(
     naming.derive,

@@ -51,7 +51,7 @@ def _told(method: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], A
         except Halfway as error:
             _abort_halfway(context, error)
         except Exception as error:
-            what = request.id if getattr(request, "id", "") else getattr(request, "type", "")
+            what = next((said for said in (getattr(request, name, "") for name in ("id", "type", "tok")) if said), "")
             context.abort(grpc.StatusCode.UNKNOWN, _words(error, what))
 
     return answer

@@ -115,8 +115,13 @@ def test_a_deleted_workspace_is_recovered_with_what_azure_keeps_or_purged(worksp
     assert purge(f"{group}x{id.removeprefix(group)}").json()["error"]["code"] == "ResourceGroupNotFound"
 
     delete()
-    assert arm.delete(after["properties"]["storageAccount"]).status_code == 200
+    account = after["properties"]["storageAccount"]
+    assert arm.delete(account).status_code == 200
     assert recover().json()["error"]["code"] == "InvalidResourceReference"
+    body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    assert arm.put(account, body).status_code in (200, 202) and recover().status_code == 200
+    assert arm.get(f"{account}/blobServices/default/containers/azureml").status_code == 200, "It is made again."
+    delete()
     assert (purge().status_code, purge().status_code) == (200, 204)
     assert create().name == name
     assert not list(workspace.jobs.list()) and not list(workspace.data.list())

@@ -132,8 +132,9 @@ def test_a_laptop_needs_no_backend_and_the_checkout_stays_as_it_is(
     files = {file: file.read_bytes() for file in (CHECKOUT / "stacks").iterdir()}
     for _ in range(2):
         opened = engine.open("local", tmp_path)
-        assert opened.emulated
-        assert "to create" in opened.run("preview").stdout
+    assert opened.emulated and "to create" in opened.run("preview").stdout
+    nobody = replace(opened, environment={**opened.environment, "AZURE_CLIENT_SECRET": "wrong"})
+    refused(nobody, "preview", words="error: .*getClientConfig: the credential in AZURE_TENANT_ID", next="")
     wrong = {
         "aml:nothing=1": "aml:nothing: there is no such key; there are .*compute",
         "aml:purgeProtection=maybe": "aml:purgeProtection: 'maybe' must be a valid boolean",
