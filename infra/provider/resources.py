@@ -43,8 +43,9 @@ UNSTEADY = frozenset(
 )
 
 
-# What Azure takes where a program says nothing: to say it no more is no change.
-UNSAID = (False, "", "Default", "None")
+# What Azure takes where a program says nothing: to say it no more is no change. Whoever imported a resource has such arguments in
+# the state, and would lose it to a replacement.
+UNSAID = (False, "", "Default", "None", "$account-encryption-key")
 
 
 class Halfway(Exception):
@@ -117,12 +118,12 @@ class Resources:
         return inputs, failures
 
     def diff(self, token: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Plan:
-        changes = tuple(differences(olds, news))
-        makes_another = tuple(
-            change.path
-            for change in changes
-            if replaces(token, change.path) and not (change.kind == "DELETE" and change.old in UNSAID)
+        changes = tuple(
+            change
+            for change in differences(olds, news)
+            if not (change.kind == "DELETE" and change.old in UNSAID and replaces(token, change.path))
         )
+        makes_another = tuple(change.path for change in changes if replaces(token, change.path))
         names = re.findall(r"{(\w+)}", table.resource_type(token).path)
         same_name = all(olds.get(name) == news.get(name) or not known(news.get(name)) for name in names)
         return Plan(changes, makes_another, bool(makes_another) and same_name)
