@@ -56,9 +56,11 @@ def recover(engine: Engine, arm: Arm) -> tuple[Left, ...]:
     for one in _pending(found):
         request = table.request(one["type"], one["inputs"], subscription=subscription or _only_subscription(arm))
         version = {"api-version": table.api_version(request.id)}
-        lost.append(Left(one["urn"].rpartition("::")[2], request.id, arm.get(request.path, version) is not None))
-        if lost[-1].there:
-            kept.append({**one, "id": request.id, "outputs": one["inputs"], "initErrors": ["the update was killed"]})
+        there = arm.get(request.path, version)
+        lost.append(Left(one["urn"].rpartition("::")[2], request.id, there is not None))
+        if there is not None:
+            outputs = {name: value for name, value in table.outputs(one["type"], there).items() if name != "id"}
+            kept.append({**one, "id": request.id, "outputs": outputs, "initErrors": ["the update was killed"]})
     if found.get("pending_operations"):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "state.json")

@@ -44,9 +44,10 @@ def examine(stack: str) -> Iterator[Finding]:
     root = f"{ARM}/subscriptions/{subscription}"
     yield from _registered(rest, root, {type.partition("/")[0] for type in types.values()})
     yield from _roles(rest, root, set(types.values()), subscription)
+    recovered = {one.id for one in made if (one.inputs.get("properties") or {}).get("createMode") == "recover"}
     for id, type in types.items():
         if type == f"{VAULT}/vaults":
-            yield from _vault(rest, root, id, location)
+            yield from _vault(rest, root, id, location, id in recovered)
         elif type == f"{ML}/workspaces":
             yield from _workspace(rest, id, bodies[id])
         elif type == f"{ACCOUNT}/storageAccounts":
@@ -116,7 +117,7 @@ def _roles(rest: Rest, root: str, types: set[str], subscription: str) -> Iterato
     yield Finding("deployer", FAILURE, f"this sign-in may not {', '.join(missing)}", given, 2)
 
 
-def _vault(rest: Rest, root: str, id: str, location: str) -> Iterator[Finding]:
+def _vault(rest: Rest, root: str, id: str, location: str, recovered: bool) -> Iterator[Finding]:
     name = id.rpartition("/")[2]
     if _ask(rest, f"{ARM}{id}", VAULT_VERSION) is not None:
         yield Finding("vault", OK, f"{name} is the stack's own already")
@@ -126,10 +127,14 @@ def _vault(rest: Rest, root: str, id: str, location: str) -> Iterator[Finding]:
         yield from _free(rest, root, "vault", f"{VAULT}/vaults", name, VAULT_VERSION)
         return
     until = str(deleted["properties"].get("scheduledPurgeDate", ""))[:10]
-    recover = f"az keyvault recover --name {name} --location {location}"
-    purge = f"az keyvault purge --name {name} --location {location}"
     held = bool(deleted["properties"].get("purgeProtectionEnabled"))
     text = f"{name} was deleted softly and holds its name until {until}" + (", and may not be purged" if held else "")
+    if recovered:
+        yield Finding("vault", OK, f"{text}: the next up recovers it")
+        return
+    # Not az keyvault recover: its resource group may be gone, and the stack would not know what it brings back.
+    recover = "aml:recoverVault: true in the stack's file, for one up"
+    purge = f"az keyvault purge --name {name} --location {location}"
     yield Finding("vault", FAILURE, text, recover if held else f"{recover}; or, losing what is in it: {purge}", 2)
 
 

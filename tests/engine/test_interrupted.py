@@ -83,6 +83,7 @@ def test_an_update_that_is_killed_is_finished_by_the_next(project: Project, azur
     with client.Arm(EnvironmentCredential()) as asked:
         assert recovery.recover(project.engine, asked) == (recovery.Left("workspace", workspace, True),)
         assert recovery.recover(project.engine, asked) == ()
+    assert project.state()["workspace"]["outputs"]["workspaceId"], "The program reads what Azure says of it."
     project.up()
     project.up("--refresh", "--expect-no-changes")
     assert set(CHAIN) < project.state().keys()

@@ -64,7 +64,7 @@ def test_a_vault_that_holds_the_name_is_told_with_the_command(arm: Arm, group: s
     arm.delete(id)
     deleted = found("vault")
     assert deleted.level == FAILURE and f"{name} was deleted softly" in deleted.text and deleted.next is not None
-    assert f"az keyvault recover --name {name} --location westeurope" in deleted.next
+    assert "aml:recoverVault" in deleted.next
     assert f"az keyvault purge --name {name} --location westeurope" in deleted.next
     root = f"/subscriptions/{arm.subscription}/providers/Microsoft.KeyVault"
     arm.post(f"{root}/locations/westeurope/deletedVaults/{name}/purge")
