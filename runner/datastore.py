@@ -33,20 +33,22 @@ class Entry:
 
 
 class Datastore:
-    """``Datastore.open(workspace, name)`` raises ``Mistake`` with the names there are when it does not exist."""
+    """``Datastore.open(workspace, name)`` raises ``Mistake`` with the names there are when it does not exist. ``patient``: a role
+    that was just given is waited for (``runner.roles``)."""
 
-    def __init__(self, workspace: Workspace, name: str, resource: Any) -> None:
+    def __init__(self, workspace: Workspace, name: str, resource: Any, patient: bool = True) -> None:
         self.name = name
         self._workspace = workspace
         self._resource = resource
+        self._patient = patient
 
     @staticmethod
-    def open(workspace: Workspace, name: str) -> Datastore:
+    def open(workspace: Workspace, name: str, *, patient: bool = True) -> Datastore:
         from azure.core.exceptions import ResourceNotFoundError
 
         stores = workspace.client.datastores
         try:
-            return Datastore(workspace, name, stores.get(name))
+            return Datastore(workspace, name, stores.get(name), patient)
         except ResourceNotFoundError:
             workspace.check()
             existing = sorted(str(store.name) for store in stores.list())
@@ -81,7 +83,7 @@ class Datastore:
             f"https://{account}.blob.{suffix}",
             container,
             credential=self._credential(),
-            retry_policy=Patient(self._workspace, account),
+            retry_policy=Patient(self._workspace, account) if self._patient else None,
         )
 
     def _credential(self) -> Any:

@@ -252,7 +252,7 @@ def _tracking(workspace: Workspace) -> Iterator[Finding]:
 def _datastore(workspace: Workspace) -> Iterator[Finding]:
     from runner.datastore import Datastore
 
-    store = Datastore.open(workspace, workspace.settings[settings.DATASTORE])
+    store = Datastore.open(workspace, workspace.settings[settings.DATASTORE], patient=False)
     first = next(iter(store.entries()), None)
     said = "readable, and empty" if first is None else f"readable; has /{first.path}"
     yield Finding("datastore", OK, f"{store.name} on container {store.container.container_name}: {said}")

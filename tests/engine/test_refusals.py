@@ -101,38 +101,13 @@ def test_what_is_missing_is_named_with_what_to_do(project: Project, tmp_path: Pa
     assert 'does not satisfy the version range ">=99.0.0"' in project.pulumi("preview", fails=True)
 
 
-def test_arguments_are_completed_as_azure_native_does_and_refused_by_name(project: Project) -> None:
-    group = {"type": "azure-native:resources:ResourceGroup", "properties": {}}
-    account = {
-        "type": "azure-native:storage:StorageAccount",
-        "properties": {"resourceGroupName": "${group.name}", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}},
-    }
-    project.say({"group": group, "account": account})
-    assert {operation for operation, _ in project.plan().values()} == {"create"}
-    project.up()
-    state = project.state()
-    assert state["account"]["inputs"]["accountName"].startswith("account")
-    assert state["account"]["inputs"]["location"] == state["group"]["inputs"]["location"] == "westeurope"
-    project.up("--expect-no-changes")
-
-    for properties, said in (
-        ({"accountName": "No Name!"}, "accountName .*: 'No Name!' is no name for Microsoft.Storage/storageAccounts"),
-        ({"tags": {"owner": ""}}, "tags.owner .*: empty, which"),
-        ({"resourceGroupName": None}, "resourceGroupName .*: not given"),
-    ):
-        project.say({"group": group, "account": {**account, "properties": {**account["properties"], **properties}}})
-        assert re.search(f"property {said}", project.pulumi("preview", fails=True))
-    project.say({"other": {"type": "azure-native:cache:Redis", "properties": {"name": "x"}}})
-    assert "azure-native:cache:Redis is not in infra/table.py" in project.pulumi("preview", fails=True)
-
-
 def test_a_laptop_needs_no_backend_and_the_checkout_stays_as_it_is(
     program: engine.Program, azure: Emulator, tmp_path: Path, language_host: None
 ) -> None:
     files = {file: file.read_bytes() for file in (CHECKOUT / "stacks").iterdir()}
-    for _ in range(2):
+    for what, said in ((("preview",), "to create"), (("stack", "export"), "deployment")):
         opened = engine.open("local", tmp_path)
-    assert opened.emulated and "to create" in opened.run("preview").stdout
+        assert opened.emulated and said in opened.run(*what).stdout
     nobody = replace(opened, environment={**opened.environment, "AZURE_CLIENT_SECRET": "wrong"})
     refused(nobody, "preview", words="error: .*getClientConfig: the credential in AZURE_TENANT_ID", next="")
     wrong = {

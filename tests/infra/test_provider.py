@@ -135,3 +135,28 @@ def test_what_fails_half_way_is_finished_by_the_next_for_every_type(
             assert arm.get(one.id, version=table.api_version(one.id)).status_code == 200
         assert not resource.gone(), one
     assert arm.get(first[GROUP]).status_code == 404
+
+
+def test_arguments_are_completed_as_azure_native_does_and_refused_by_name(stub: Any, group: str) -> None:
+    def check(token: str, **news: Any) -> tuple[dict[str, Any], dict[str, str]]:
+        urn, own = f"urn:pulumi:test::aml::{token}::it", {"type": token, "randomSeed": b"seed"}
+        checked = stub.Check(messages.CheckRequest(urn=urn, news=_struct(news), **own))
+        return json_format.MessageToDict(checked.inputs), {one.property: one.reason for one in checked.failures}
+
+    account, named = "azure-native:storage:StorageAccount", {"resourceGroupName": group.rpartition("/")[2]}
+    inputs, failures = check(account, **named)
+    assert not failures and inputs["location"] == "westeurope", "The resource group's."
+    assert inputs["accountName"].startswith("it") and check(account, **named)[0] == inputs
+    for news, property, said in (
+        ({**named, "accountName": "No Name!"}, "accountName", "'No Name!' is no name for Microsoft.Storage/storageAcc"),
+        ({**named, "tags": {"owner": ""}}, "tags.owner", "empty, which"),
+        ({}, "resourceGroupName", "not given"),
+        ({**named, "accountName": "a/b"}, "accountName", "more than one part"),
+    ):
+        assert said in check(account, **news)[1][property]
+    with pytest.raises(grpc.RpcError, match="azure-native:cache:Redis is not in infra/table.py"):
+        check("azure-native:cache:Redis", name="x")
+
+    stub.Configure(messages.ConfigureRequest(variables={"azure-native:config:location": "northeurope"}))
+    inputs, failures = check(GROUP)
+    assert not failures and inputs["location"] == "northeurope" and inputs["resourceGroupName"].startswith("it")

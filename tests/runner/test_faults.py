@@ -51,7 +51,7 @@ def test_a_role_that_was_just_given_is_waited_for_and_one_that_was_not_is_not(
         answer = arm.put(id, {"properties": {"roleDefinitionId": definition, "principalId": me}})
         assert answer.status_code == 201, answer.text
 
-    fault("role-delay", path=name, seconds=3)
+    fault("role-delay", path=name, seconds=2)
     assign(READER, account)  # a role, and none for data
     refused = aml(*upload)
     assert refused.code == 2 and "waiting" not in refused.err, refused.err
@@ -67,7 +67,7 @@ def test_a_role_that_was_just_given_is_waited_for_and_one_that_was_not_is_not(
     fresh = roles.fresh_role(here, name)
     assert fresh is not None
     with monkeypatch.context() as patch:
-        patch.setattr(roles, "SPREADS", fresh.age + 2)
+        patch.setattr(roles, "SPREADS", fresh.age + 0.5)
         late = aml(*upload)
     assert late.code == 2 and "still refuses this sign-in, though the role" in late.err and "az login" in late.err
     # Who may not see the account's roles goes by the age of the workspace.
@@ -78,7 +78,7 @@ def test_a_role_that_was_just_given_is_waited_for_and_one_that_was_not_is_not(
 
 def test_what_passes_by_itself_is_not_even_told(aml: Aml, place: dict[str, str], fault: Switch) -> None:
     for kind in ("throttle", "error"):
-        fault(kind, path=place[settings.WORKSPACE], times=2)
+        fault(kind, path=place[settings.WORKSPACE])
         said = aml("jobs", "list", "--json")
         assert said.code == 0 and said.json == [], said.err
 
