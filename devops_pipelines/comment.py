@@ -33,8 +33,8 @@ def main(file: Path) -> str:
         raise SystemExit(
             f"comment: {', '.join(missing)} not set; this is for a pull request's build in Azure Pipelines."
         )
-    if not file.is_file():
-        raise SystemExit(f"comment: there is no file '{file}'; the step that writes it says why.")
+    if not file.is_file() or not file.stat().st_size:
+        raise SystemExit(f"comment: there is nothing in a file '{file}'; the step that writes it says why.")
     collection, project, repository, pull_request, token = (os.environ[name] for name in VARIABLES)
     threads = (
         f"{collection.rstrip('/')}/{quote(project)}/_apis/git/repositories/{quote(repository)}"

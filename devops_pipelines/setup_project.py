@@ -43,9 +43,13 @@ class Az:
     def __init__(self, organization: str, project: str, *, dry_run: bool) -> None:
         self.project, self.dry_run = project, dry_run
         self._place = ["--organization", organization]
+        self._answers: dict[tuple[str, ...], Any] = {}
 
     def asked(self, *words: str, project: bool = True) -> Any:
-        return self._run([*words, *self._place, *(["--project", self.project] if project else [])])
+        """The same is asked once: nothing that is made here is looked for again."""
+        if words not in self._answers:
+            self._answers[words] = self._run([*words, *self._place, *(["--project", self.project] if project else [])])
+        return self._answers[words]
 
     def change(self, *words: str, project: bool = True, body: Any = None) -> Any:
         """``body`` is given as a file, by the words' last option."""
@@ -227,24 +231,19 @@ def _pipelines(az: Az, repository: str) -> dict[str, Any]:
 
 
 def _policies(az: Az, repository: str, build: str) -> None:
-    """What is merged into a branch was built, and from development on reviewed."""
-    for branch in BRANCHES:
+    """What is merged into development or master was built and reviewed. A branch with a policy takes no pushes any more, so
+    pre-development has none: https://learn.microsoft.com/azure/devops/repos/git/branch-policies
+    """
+    for branch, reviewers in REVIEWERS.items():
         on = ("--repository-id", repository, "--branch", branch)
         types = {one["type"]["displayName"] for one in az.asked("repos", "policy", "list", *on)}
         always = (*on, "--blocking", "true", "--enabled", "true")
         if "Build" not in types:
-            options = (
-                "--manual-queue-only",
-                "false",
-                "--queue-on-source-update-only",
-                "true",
-                "--valid-duration",
-                "720",
-            )
-            names = ("--build-definition-id", build, "--display-name", BUILD)
-            az.change("repos", "policy", "build", "create", *always, *names, *options)
-        if branch in REVIEWERS and "Minimum number of reviewers" not in types:
-            votes = ("--minimum-approver-count", str(REVIEWERS[branch]), "--creator-vote-counts", "false")
+            names = ("--build-definition-id", build, "--display-name", BUILD, "--manual-queue-only", "false")
+            when = ("--queue-on-source-update-only", "true", "--valid-duration", "720")
+            az.change("repos", "policy", "build", "create", *always, *names, *when)
+        if "Minimum number of reviewers" not in types:
+            votes = ("--minimum-approver-count", str(reviewers), "--creator-vote-counts", "false")
             more = ("--allow-downvotes", "false", "--reset-on-source-push", "true")
             az.change("repos", "policy", "approver-count", "create", *always, *votes, *more)
 

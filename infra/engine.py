@@ -79,6 +79,7 @@ class Engine:
         return EngineError(f"pulumi {what} --stack {self.stack} failed:\n{said.strip()}")
 
 
+LOCKED = "the stack is currently locked by"
 # What the engine says -> what it means, and what to do.
 REFUSALS = (
     (
@@ -112,7 +113,7 @@ REFUSALS = (
         "set it right in stacks/Pulumi.{stack}.yaml; docs/stacks.md has every key",
     ),
     (
-        r"the stack is currently locked by",
+        LOCKED,
         "Another update of stack '{stack}' is at work, or was killed.",
         "wait for it; when there is none: aml infra recover --stack {stack}",
     ),

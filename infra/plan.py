@@ -19,7 +19,7 @@ from typing import Any
 
 from infra import changes, recovery, stackfile
 from infra.changes import Change, Property
-from infra.engine import Engine
+from infra.engine import LOCKED, Engine
 from infra.errors import EngineError, PlanError
 
 FORMAT = 1
@@ -142,7 +142,7 @@ def apply(plan: Plan, engine: Engine, say: Callable[[str], None]) -> None:
                     said.append(line.strip())
                     say(line.rstrip("\n"))
     if up.returncode:
-        raise stopped(said, again)
+        raise engine.explained(LOCKED, "up") if any(LOCKED in line for line in said) else stopped(said, again)
 
 
 def stopped(said: Collection[str], again: str) -> EngineError:

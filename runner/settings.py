@@ -196,13 +196,22 @@ def _missing(missing: Sequence[str], sources: Sequence[Source], stack: str | Non
         near += [f"it is empty in {source.name}" for source in sources if source.values.get(name) == ""]
         details.append(f"{name}: {'; '.join(near)}" if near else name)
     looked = ", ".join(source.name for source in sources)
+    empty = [
+        source
+        for source in sources
+        if source.name == PROCESS and any(source.values.get(name) == "" for name in missing)
+    ]
     return Mistake(
         f"{'These settings are' if len(missing) > 1 else 'This setting is'} missing (looked in {looked}):",
         details=details,
         next=(
             f"aml settings --stack {stack} shows what the stack has"
             if stack
-            else "copy .env.example to .env and fill it in, or name a stack: --stack local (after aml local up)"
+            else (
+                "give it a value there; for a pipeline, aml settings --write-variables STACK fills in its variable file"
+                if empty
+                else "copy .env.example to .env and fill it in, or name a stack: --stack local (after aml local up)"
+            )
         ),
     )
 

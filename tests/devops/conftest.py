@@ -64,12 +64,12 @@ class DevOps(HTTPServer):
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a build of the pull request finds in its environment."""
+        """The predefined ones that a build of the pull request has beside those of every build."""
         return {
-            "SYSTEM_COLLECTIONURI": f"http://127.0.0.1:{self.server_port}/collection/",
-            "SYSTEM_TEAMPROJECT": "My iris",
-            "BUILD_REPOSITORY_ID": "repo",
-            "SYSTEM_PULLREQUEST_PULLREQUESTID": "12",
+            "System.CollectionUri": f"http://127.0.0.1:{self.server_port}/collection/",
+            "System.TeamProject": "My iris",
+            "Build.Repository.ID": "repo",
+            "System.PullRequest.PullRequestId": "12",
         }
 
 

@@ -22,7 +22,7 @@ PREDEFINED = {
     "System.DefinitionId": "7",
     "System.TeamProject": "iris",
 }
-PULL_REQUEST = {"Build.SourceBranch": "refs/pull/1/merge", "Build.Reason": "PullRequest"}
+PULL_REQUEST: dict[str, str] = {"Build.SourceBranch": "refs/pull/1/merge", "Build.Reason": "PullRequest"}
 SCHEDULE = {"Build.SourceBranch": "refs/heads/master", "Build.Reason": "Schedule"}
 COMPLETED = "ResourceTrigger"
 

@@ -16,6 +16,7 @@ class Story:
     def __init__(self) -> None:
         self._told: dict[str, Any] = {}
         self._broke: BaseException | None = None
+        self._over = False
         self._changed = threading.Condition()
         self._tellers: list[threading.Thread] = []
 
@@ -33,6 +34,8 @@ class Story:
             return self._told[name]
 
     def end(self) -> None:
+        """What is happening ends; nothing that comes after it is begun."""
+        self._over = True
         for teller in self._tellers:
             teller.join()
 
@@ -42,6 +45,8 @@ class Story:
                 with self._changed:
                     self._told[name] = what
                     self._changed.notify_all()
+                if self._over:
+                    break
         except BaseException as error:  # noqa: B902, B036 - raised where somebody waits for what comes after it
             with self._changed:
                 self._broke = error

@@ -15,7 +15,8 @@ SCRIPT = Path(__file__).parents[2] / "devops_pipelines" / "comment.py"
 
 
 def commented(devops: DevOps, file: Path, **changed: str) -> subprocess.CompletedProcess[str]:
-    variables = {**devops.variables, "SYSTEM_ACCESSTOKEN": "job", "PATH": os.environ["PATH"]}
+    predefined = {name.upper().replace(".", "_"): value for name, value in devops.variables.items()}
+    variables = {**predefined, "SYSTEM_ACCESSTOKEN": "job", "PATH": os.environ["PATH"]}
     return subprocess.run([sys.executable, SCRIPT, file], env=variables | changed, capture_output=True, text=True)
 
 
@@ -36,13 +37,14 @@ def test_the_plan_is_one_comment_however_often_it_is_built(devops: DevOps, tmp_p
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
+        ({}, "there is nothing in a file"),
         ({"SYSTEM_ACCESSTOKEN": "bad"}, "Contribute to pull requests"),
         ({"SYSTEM_ACCESSTOKEN": ""}, "SYSTEM_ACCESSTOKEN not set"),
         ({"SYSTEM_PULLREQUEST_PULLREQUESTID": ""}, "SYSTEM_PULLREQUEST_PULLREQUESTID not set"),
     ],
 )
 def test_what_hinders_a_comment_is_named(changed: dict[str, str], said: str, devops: DevOps, tmp_path: Path) -> None:
-    (tmp_path / "plan.md").write_text("x")
+    (tmp_path / "plan.md").write_text("" if not changed else "x")
     ended = commented(devops, tmp_path / "plan.md", **changed)
     assert ended.returncode == 1 and said in ended.stderr and "Traceback" not in ended.stderr
     assert len(devops.threads) == 2

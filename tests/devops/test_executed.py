@@ -73,15 +73,14 @@ def agents(
         "SYSTEM_OIDCREQUESTURI": f"http://127.0.0.1:{tokens.server_port}/oidc",
     }
     az = {name: value for name, value in azure.environment().items() if name.startswith("AZURE_")}
+    path = os.pathsep.join(path_of(program)).split(os.pathsep)
     own = str(ROOT / ".venv" / "bin")  # an agent has only what its steps put on PATH
-    path = os.pathsep.join(one for one in path_of(program) if one != own)
-    artifacts: dict[tuple[str, str, str], Path] = {}
 
     def make(stack: str) -> Agent:
         sources = folder / stack
         checkout(sources, word, stack, backend)
         environment = {
-            "PATH": path.replace(f"{own}{os.pathsep}", ""),
+            "PATH": os.pathsep.join(one for one in path if one != own),
             "PYTHONPATH": str(sources),  # there the package is installed from another checkout
             "PULUMI_CONFIG_PASSPHRASE": "of this test",
             "PULUMI_HOME": str(folder / "pulumi"),
@@ -95,7 +94,7 @@ def agents(
         )
         assert made.returncode == 0, made.stderr
         connections = {f"azure-ml-{one}": connection for one in ("dev", "prod")}
-        return Agent(sources, folder / f"{stack}-workspace", connections, az, environment, artifacts)
+        return Agent(sources, folder / f"{stack}-workspace", connections, az, environment, {})
 
     return make
 
@@ -157,16 +156,9 @@ def on_dev(agent: Agent, arm: Arm, threads: conftest.DevOps) -> Iterator[tuple[s
     tags = arm.get(id).json()["tags"]
     assert arm.patch(id, {"tags": {**tags, "owner": "somebody"}}).status_code in (200, 202)
     yield "somebody changed something", agent.run("infrastructure-drift", "development")
-    of_the_build = {
-        "System.CollectionUri": threads.variables["SYSTEM_COLLECTIONURI"],
-        "System.TeamProject": "My iris",
-        "Build.Repository.Id": "repo",
-        "System.PullRequest.PullRequestId": "12",
-    }
-    ref, reason = PULL_REQUEST["Build.SourceBranch"], PULL_REQUEST
-    yield "a pull request", agent.run(
-        "training-pipeline-ci", ref, predefined={**reason, **of_the_build}, stages=("infrastructure",)
-    )
+    build = PULL_REQUEST | threads.variables
+    ci, ref = "training-pipeline-ci", build["Build.SourceBranch"]
+    yield "a pull request", agent.run(ci, ref, predefined=build, stages=("infrastructure",))
 
     def cancels(step: Step) -> bool:
         """Somebody does, once the release is tried."""
@@ -180,7 +172,7 @@ def on_dev(agent: Agent, arm: Arm, threads: conftest.DevOps) -> Iterator[tuple[s
         yield "a release that is cancelled", (ran, first, endpoint.now(), endpoint.jobs())
 
 
-def on_prod(agent: Agent, story: Story, folder: Path) -> Iterator[tuple[str, Any]]:
+def on_prod(agent: Agent, story: Story, arm: Arm, folder: Path) -> Iterator[tuple[str, Any]]:
     cd, infrastructure, variables = "training-pipeline-cd", "infrastructure-cd", "devops_pipelines/variables/prod.yaml"
     yield "a branch without a stack", agent.run(cd, "pre-development")
     yield "code that is checked", small(agent, folder / "good", "def double(x: int) -> int:\n    return 2 * x\n")
@@ -191,7 +183,9 @@ def on_prod(agent: Agent, story: Story, folder: Path) -> Iterator[tuple[str, Any
             (agent.sources / "infra" / "later.py").write_text("")
 
     planned = replace(agent, before=push).run(infrastructure, "master")
-    yield "code that is newer than its plan", planned
+    word = yaml.safe_load((agent.sources / "Pulumi.yaml").read_text())["name"]
+    group = arm.get(f"/subscriptions/{arm.subscription}/resourceGroups/rg-{word}-prod-weu")
+    yield "code that is newer than its plan", (planned, 404, group.status_code)
     (agent.sources / "infra" / "later.py").unlink()
     made = agent.again(planned)
     yield "prod is made", made
@@ -239,7 +233,7 @@ def story(
 ) -> Iterator[Story]:
     told = Story()
     told.tell(on_dev(agents("dev"), Arm(azure), pull_request))
-    told.tell(on_prod(agents("prod"), told, tmp_path_factory.mktemp("prod")))
+    told.tell(on_prod(agents("prod"), told, Arm(azure), tmp_path_factory.mktemp("prod")))
     yield told
     told.end()
 
@@ -285,7 +279,10 @@ def test_a_release_is_rolled_back(story: Story) -> None:
 
 def test_a_destructive_change_is_stopped_at_the_gate(story: Story) -> None:
     ran: Ran = story["a destructive change"]
-    assert ran.result == "Failed" and "replace of the cluster" in ran.said, ran.said
+    assert (
+        ran.result == "Failed" and "replace of the cluster" in ran.said and "vmPriority changes" in ran.said
+    ), ran.said
+    assert "--allow-replace trainer" in ran.said
     assert not any("apply" in command for command in ran.commands) and not ran.artifacts
 
 
@@ -321,6 +318,7 @@ def test_code_is_checked_and_its_results_are_published(story: Story) -> None:
     [
         ("a branch without a stack", "Branch 'refs/heads/pre-development' has no stack"),
         ("dev without its variables", "AZURE_ML_ENDPOINT_NAME: it is empty in the process environment"),
+        ("dev without its variables", "next: give it a value there; for a pipeline, "),
         ("a connection that is not there", "references service connection azure-ml-prdo which could not be found"),
         ("a connection that is somebody's", "AADSTS700016"),
         ("code that is newer than its plan", "The plan was made of other code"),

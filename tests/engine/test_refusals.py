@@ -54,7 +54,7 @@ def test_what_is_missing_is_named_with_what_to_do(project: Project, tmp_path: Pa
     empty.mkdir()
     for other, words, message, next in (
         (
-            without(project, "PULUMI_BACKEND_URL"),
+            without(project, PULUMI_BACKEND_URL=""),
             "PULUMI_ACCESS_TOKEN must be set",
             "No backend is chosen",
             "PULUMI_BACKEND_URL",
