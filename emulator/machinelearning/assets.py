@@ -74,12 +74,17 @@ def _check_version(rules: Rules) -> Check:
             _check_shared(rules, id, stored, call.cloud.store.get(str(id.ancestor(2))))
         else:
             before = old.body["properties"]
-            if any(stored.get(name) != before.get(name) for name in rules.fixed):
+            if any(_content(stored.get(name)) != _content(before.get(name)) for name in rules.fixed):
                 raise rules.changed(id)
             stored = {**stored, **{name: before[name] for name in rules.kept if name in before and name not in sent}}
         return {"properties": stored}
 
     return check
+
+
+def _content(value: Any) -> Any:
+    """Without azure-ai-ml's note of where a component was written: one that stands in a file and in a job is the same."""
+    return {key: _content(one) for key, one in value.items() if key != "_source"} if isinstance(value, dict) else value
 
 
 def _check_shared(rules: Rules, id: ResourceId, stored: Mapping[str, Any], container: Document | None) -> None:
