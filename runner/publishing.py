@@ -152,7 +152,7 @@ def rollback(workspace: Workspace, version: str | None) -> str:
             if to not in there:
                 raise Mistake(
                     f"Release '{version}' has no deployment any more. There are those of: {', '.join(known) or 'none'}.",
-                    next=_again(workspace),
+                    next=_again(workspace, version.removeprefix(release.PREFIX)),
                 )
             if to not in history.served and release.of(store, endpoint.name, to.removeprefix(release.PREFIX)) is None:
                 raise Mistake(
@@ -329,5 +329,6 @@ def _other(said: str, manifest: Release) -> Mistake:
     )
 
 
-def _again(workspace: Workspace) -> str:
-    return f"aml releases VERSION{workspace.settings.flags} > release.json, then aml publish --manifest release.json"
+def _again(workspace: Workspace, version: str = "VERSION") -> str:
+    flags = workspace.settings.flags
+    return f"aml releases {version}{flags} > release.json && aml publish --manifest release.json{flags}"

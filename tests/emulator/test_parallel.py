@@ -156,7 +156,7 @@ def init():
 def run(rows, mini_batch_context):
     assert isinstance(rows, pandas.DataFrame), type(rows)
     told = " ".join(map(str, mini_batch_context.partition_key_value.values())) or "all"
-    return [f"{told} {mini_batch_context.minibatch_index} {len(rows)}"] * len(rows)
+    return [f"{told} {mini_batch_context.minibatch_index} {len(rows)}"]
 """
 FILES = """
 import pathlib
@@ -220,10 +220,9 @@ def test_rows_of_a_table_by_size_and_by_key_and_files_by_key(client: MLClient, f
     (folder / "pipeline.yml").write_text(yaml.safe_dump(told, sort_keys=False))
     job = ended(client, client.jobs.create_or_update(load_job(folder / "pipeline.yml")))
     made = {name: rows(client, job, folder / name, name) for name in nodes}
-    assert set(made["keys"]) == {"1 a 0 10", "1 b 1 10", "2 a 2 20"} and len(made["keys"]) == 40
-    assert (
-        len(made["size"]) == 40 and len(set(made["size"])) > 1 and all(line.startswith("all ") for line in made["size"])
-    )
+    assert made["keys"] == ["1 a 0 10", "1 b 1 10", "2 a 2 20"]
+    assert len(made["size"]) > 1 and all(line.startswith("all ") for line in made["size"])
+    assert sum(int(line.rpartition(" ")[2]) for line in made["size"]) == 40
     assert made["files"] == ["{'Brand': 'a'} part.csv", "{'Brand': 'a'} part.csv", "{'Brand': 'b'} part.csv"]
 
 

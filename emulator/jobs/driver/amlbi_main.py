@@ -10,14 +10,15 @@ https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-parallel. 
     a mini-batch    is what ``amlbi_batches`` cuts: files, or rows of a table
     run()           raising, timing out or ending its process, is tried again, ``--run_max_try`` times in all
     failed items    are the files or rows of a mini-batch that did not succeed, and those for which run() returned no element
-    the job fails   above ``--error_threshold`` failed items, ``--mini_batch_error_threshold`` mini-batches with one or
-                    ``--allowed_failed_percent`` of them; when nothing succeeded, or init() fails; without a mini-batch begun in
+    the job fails   above ``--error_threshold`` failed items, ``--mini_batch_error_threshold`` mini-batches that failed or, where
+                    failed items count, have one, or ``--allowed_failed_percent`` of them; when nothing succeeded, or init()
+                    fails; without a mini-batch begun in
                     ``--first_task_creation_timeout`` seconds or ended in ``--progress_update_timeout``; and, where
                     ``--amlbi_timeout_fails``, when every try of a mini-batch timed out
     shutdown()      is called, where the script has it, by each worker when all is done
     the output      is written when all has ended well, in the order of the mini-batches
 
-Memory does not grow with the input: each mini-batch's results go to a file of their own.
+Memory does not grow with the input, but for a table, which is read whole: each mini-batch's results go to a file of their own.
 """
 
 from __future__ import annotations
@@ -189,15 +190,17 @@ class Run:
         if task.tries < self.options.run_max_try:
             self.waiting.append(task)
         else:
-            self.end(task, 0)
+            self.end(task, 0, broken=True)
 
-    def end(self, task: Task, succeeded: int) -> None:
-        """A mini-batch is done with, whether or not its files succeeded."""
+    def end(self, task: Task, succeeded: int, *, broken: bool = False) -> None:
+        """A mini-batch is done with, whether or not its items succeeded. Where no failed item counts, one is not broken by them:
+        run() may return a line for a thousand rows
+        (https://github.com/Azure/azureml-examples/tree/main/cli/jobs/parallel/1a_oj_sales_prediction)."""
         self.moved = time.monotonic()
         self.done += 1
         self.succeeded += succeeded
         self.failed += task.items - succeeded
-        self.broken += succeeded < task.items
+        self.broken += broken or self.options.error_threshold >= 0 and succeeded < task.items
         self.progress(f"Mini-batch {task.index}: {succeeded} of {task.items} items succeeded.")
         if 0 <= self.options.error_threshold < self.failed:
             raise JobFailed(
