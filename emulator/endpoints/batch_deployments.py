@@ -125,7 +125,7 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
         private = await _model(call, workspace, stored)
     stored["retrySettings"] = {**DEFAULTS["retrySettings"], **stored.get("retrySettings", {})}
     stored["properties"] = batch_endpoints.kept(stored.get("properties", {}), old)
-    return {**batch_endpoints.envelope(body), "properties": {**DEFAULTS, **stored}, "private": private}
+    return {**batch_endpoints.beside(body), "properties": {**DEFAULTS, **stored}, "private": private}
 
 
 def _component(call: Call, workspace: ResourceId, stored: Mapping[str, Any]) -> dict[str, Any]:

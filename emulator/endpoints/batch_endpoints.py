@@ -13,7 +13,7 @@ from emulator.errors import bad_request, user_error
 from emulator.http import Call, Reply
 from emulator.jobs.fields import anything, mapping, one_of, record, text
 from emulator.machinelearning import names
-from emulator.management import arm
+from emulator.management import arm, envelope
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind, NameRule
 from emulator.store import Document, Reader
@@ -81,7 +81,7 @@ async def check(call: Call, id: ResourceId, body: dict[str, Any], old: Document 
             )
         stored["defaults"] = {"deploymentName": found.name}
     stored["properties"] = kept(stored.get("properties", {}), old)
-    return {**envelope(body), "properties": stored}
+    return {**beside(body), "properties": stored}
 
 
 def check_tags(body: Mapping[str, Any]) -> None:
@@ -107,7 +107,7 @@ def kept(sent: Mapping[str, str], old: Document | None) -> dict[str, str]:
     return {**before, **sent}
 
 
-def envelope(body: Mapping[str, Any]) -> dict[str, Any]:
+def beside(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: body[name] for name in ("location", "tags", "identity", "kind", "sku") if body.get(name) is not None}
 
 
@@ -131,7 +131,7 @@ async def list_keys(call: Call) -> Reply:
 async def list_all(call: Call) -> Reply:
     """In pages of ``count``: https://learn.microsoft.com/rest/api/azureml/batch-endpoints/list."""
     found = call.cloud.store.children(call.params["parent"], TYPE)
-    return arm.page(call, found, size=arm.number(call, "count") or len(found))
+    return envelope.page(call, found, size=envelope.number(call, "count") or len(found))
 
 
 # What rooms use

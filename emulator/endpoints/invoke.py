@@ -26,7 +26,7 @@ from emulator.identity.tenant import ARM, MACHINE_LEARNING
 from emulator.jobs.fields import Field, anything, by_type, filled, integer, mapping, one_of, record, refused, text
 from emulator.jobs.schema import ASSETS, INPUT_MODES, LIMIT, OUTPUT_MODES, experiment
 from emulator.machinelearning import assets, datastores, registries, requests, uris
-from emulator.management import arm
+from emulator.management import arm, envelope
 from emulator.management.ids import ResourceId
 from emulator.routes import Route
 from emulator.store import Document, Transaction
@@ -252,7 +252,7 @@ def render(cloud: Cloud, invocation: Document) -> dict[str, Any]:
     job = cloud.store.get(str(workspace.child("jobs", invocation.body["job"])))
     if job is None:
         raise not_found(str(workspace.child("jobs", invocation.body["job"])))
-    told = arm.render(cloud, job)["properties"]
+    told = envelope.render(cloud, job)["properties"]
     endpoint = invocation.id.rpartition("/invocations/")[0]
     services = told.get("services") or {}
     return {
@@ -271,7 +271,7 @@ def render(cloud: Cloud, invocation: Document) -> dict[str, Any]:
             "status": told["status"],
             "tags": told.get("tags", {}),
         },
-        "systemData": arm.system_data(job),
+        "systemData": envelope.system_data(job),
     }
 
 
@@ -287,7 +287,7 @@ def _jobs(call: Call, endpoint: Document, deployment: str | None = None) -> list
 
 
 async def list_here(call: Call) -> Reply:
-    return arm.page(call, _jobs(call, _endpoint(call)), render)
+    return envelope.page(call, _jobs(call, _endpoint(call)), render)
 
 
 async def get_here(call: Call) -> Reply:
@@ -305,7 +305,7 @@ async def list_jobs(call: Call) -> Reply:
     deployment = call.params.get("deployment")
     if deployment is not None:
         deployment = arm.get(call, ResourceId.parse(endpoint.id).child("deployments", deployment)).name
-    return arm.page(call, _jobs(call, endpoint, deployment), render)
+    return envelope.page(call, _jobs(call, endpoint, deployment), render)
 
 
 async def swagger(call: Call) -> Reply:

@@ -21,8 +21,9 @@ from emulator.jobs.jobs import TYPE, status_of
 from emulator.jobs.lifecycle import Status
 from emulator.jobs.schema import service_unheeded
 from emulator.jobs.variables import AUDIENCE, TOKEN_LIFE
-from emulator.management import arm
+from emulator.management import arm, envelope
 from emulator.management.ids import ResourceId
+from emulator.management.tags import check as check_tags
 from emulator.mlflow import jobruns
 from emulator.routes import Route
 from emulator.store import Document, Transaction
@@ -73,7 +74,7 @@ async def get_data(call: Call) -> Reply:
             "runMetadata": run(call, job),
             "runDefinition": definition(job) if body.get("selectRunDefinition") else None,
             "jobSpecification": (
-                arm.render(call.cloud, job)["properties"] if body.get("selectJobSpecification") else None
+                envelope.render(call.cloud, job)["properties"] if body.get("selectJobSpecification") else None
             ),
         }
     )
@@ -117,7 +118,7 @@ async def list_children(call: Call) -> Reply:
     job = job_of(call)
     siblings = call.cloud.store.children(job.parent, TYPE)
     found = [child for child in siblings if child.body["properties"].get("parentJobName") == job.name]
-    return _page(call, found, arm.number(call, "$top"), call.option("$continuationtoken"))
+    return _page(call, found, envelope.number(call, "$top"), call.option("$continuationtoken"))
 
 
 async def query(call: Call) -> Reply:
@@ -205,7 +206,7 @@ async def _change(call: Call, how: Any) -> Document:
         now = tx.get(job.id) or job
         properties = dict(now.body["properties"])
         how(properties)
-        arm.check_tags(properties.get("tags"))
+        check_tags(properties.get("tags"))
         return tx.put(now.id, TYPE, {**now.body, "properties": properties}, parent=now.parent, by=arm.author(call))
 
     document: Document = await call.cloud.store.write(change)
@@ -260,7 +261,7 @@ async def experiment(call: Call) -> Reply:
                     "experimentId": experiment_id(workspace.id, name),
                     "name": name,
                     "description": None,
-                    "createdUtc": arm.timestamp(job.created),
+                    "createdUtc": envelope.timestamp(job.created),
                     "tags": {},
                     "archivedTime": None,
                     "artifactLocation": "",

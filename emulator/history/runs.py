@@ -13,7 +13,7 @@ from typing import Any
 
 from emulator.http import Call
 from emulator.jobs import submission
-from emulator.management import arm
+from emulator.management import envelope
 from emulator.store import Document
 
 ASSET_TYPES = {"custom_model": "CustomModel", "mlflow_model": "MLFlowModel", "triton_model": "TritonModel"}
@@ -61,8 +61,8 @@ def run(call: Call, job: Document) -> dict[str, Any]:
             "computeType": compute["targetType"],
         },
         "cancelationReason": facts.get("cancelationReason"),
-        "createdUtc": arm.timestamp(job.created),
-        "lastModifiedUtc": arm.timestamp(job.changed),
+        "createdUtc": envelope.timestamp(job.created),
+        "lastModifiedUtc": envelope.timestamp(job.changed),
         "lastModifiedBy": _user(call, job.editor),
         "dataContainerId": f"dcid.{job.name}",
         "compute": compute if facts.get("target") else None,
@@ -75,7 +75,7 @@ def details(call: Call, job: Document, logs: Mapping[str, str]) -> dict[str, Any
     """The model ``RunDetails``: the run with ``logFiles``, each log's name and a link that reads it."""
     return {
         **common(call, job),
-        "createdTimeUtc": arm.timestamp(job.created),
+        "createdTimeUtc": envelope.timestamp(job.created),
         "logFiles": dict(logs),
         "runDefinition": definition(job),
         "submittedBy": job.author,

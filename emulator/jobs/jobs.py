@@ -27,7 +27,7 @@ from emulator.jobs.processes import marker, sweep
 from emulator.jobs.schema import service_unheeded
 from emulator.jobs.targets import target
 from emulator.machinelearning.checks import nothing_beside_properties
-from emulator.management import arm
+from emulator.management import arm, envelope
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind, NameRule
 from emulator.mlflow import jobruns
@@ -295,7 +295,7 @@ async def list_all(call: Call) -> Reply:
         )
 
     jobs = [document for document in call.cloud.store.children(call.params["parent"], TYPE) if chosen(document)]
-    return arm.page(call, jobs[::-1])
+    return envelope.page(call, jobs[::-1])
 
 
 def _has(pairs: Mapping[str, str], wanted: str) -> bool:

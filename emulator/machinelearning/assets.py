@@ -19,6 +19,7 @@ from emulator.machinelearning.assetrules import DATA_TYPES, RULES, Rules
 from emulator.management import arm, namespaces
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Check, Kind
+from emulator.management.tags import check as check_tags
 from emulator.store import Document, Reader, Transaction
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _check_version(rules: Rules) -> Check:
             "isAnonymous": checks.truth(sent, "isAnonymous", False),
             "isArchived": checks.truth(sent, "isArchived", False),
         }
-        arm.check_tags(common["tags"])
+        check_tags(common["tags"])
         stored = {**common, **rules.check(call, id, sent)}
         if old is None:
             _check_shared(rules, id, stored, call.cloud.store.get(str(id.ancestor(2))))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.errors import bad_request, invalid_content
 from emulator.machinelearning import checks, vm_sizes
-from emulator.management import arm
+from emulator.management import envelope
 from emulator.store import Document
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def read(inner: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         "userAccountCredentials": (
             {"adminUserName": checks.required(account, "adminUserName")} if account is not None else None
         ),
-        "allocationStateTransitionTime": before.get("allocationStateTransitionTime") or arm.timestamp(time.time()),
+        "allocationStateTransitionTime": before.get("allocationStateTransitionTime") or envelope.timestamp(time.time()),
     }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import NotEmulated, bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
 from emulator.machinelearning import checks, clusters, instances, names
-from emulator.management import arm, namespaces
+from emulator.management import arm, envelope, namespaces
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind
 from emulator.store import Document
@@ -115,8 +115,8 @@ def render(cloud: Cloud, document: Document) -> dict[str, Any]:
         inner.update(instances.state(document))
     return {
         "properties": {
-            "createdOn": arm.timestamp(document.created),
-            "modifiedOn": arm.timestamp(document.changed),
+            "createdOn": envelope.timestamp(document.created),
+            "modifiedOn": envelope.timestamp(document.changed),
             "provisioningErrors": None,
             "resourceId": None,
             "properties": inner,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import NotEmulated, invalid_content
 from emulator.http import Call, Reply
 from emulator.machinelearning import checks, names
-from emulator.management import arm
+from emulator.management import arm, envelope
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind
 from emulator.store import Document
@@ -64,7 +64,7 @@ def render(cloud: Cloud, document: Document) -> dict[str, Any]:
 
 async def list_secrets(call: Call) -> Reply:
     document = arm.get(call, call.params["id"])
-    shown = arm.render(call.cloud, document)
+    shown = envelope.render(call.cloud, document)
     return Reply(
         body={**shown, "properties": {**shown["properties"], "credentials": document.body["properties"]["credentials"]}}
     )
@@ -83,7 +83,7 @@ async def list_all(call: Call) -> Reply:
         wanted = call.option(name)
         if wanted:
             found = [one for one in found if str(one.body["properties"].get(name)).lower() == wanted.lower()]
-    return arm.page(call, found)
+    return envelope.page(call, found)
 
 
 KINDS = (

@@ -17,7 +17,7 @@ from emulator.errors import AzureError, NotEmulated, conflict, invalid_content, 
 from emulator.http import Call, Reply
 from emulator.machinelearning import checks, names, uris
 from emulator.machinelearning.uris import BlobPath
-from emulator.management import arm
+from emulator.management import arm, envelope
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind
 from emulator.store import Document, Reader
@@ -172,7 +172,7 @@ async def list_all(call: Call) -> Reply:
     text = call.option("searchText")
     if text:
         found = [one for one in found if text.lower() in one.name.lower()]
-    return arm.page(call, found)
+    return envelope.page(call, found)
 
 
 async def delete(call: Call) -> Reply:

@@ -14,7 +14,7 @@ from typing import Any
 from emulator.errors import AzureError, bad_request, not_found
 from emulator.http import Call, Handler, Reply
 from emulator.machinelearning import checks, vm_sizes
-from emulator.management import arm
+from emulator.management import arm, envelope
 from emulator.management.ids import ResourceId
 from emulator.store import Document, Transaction
 
@@ -67,7 +67,7 @@ def read(id: ResourceId, inner: Mapping[str, Any], before: Mapping[str, Any]) ->
 def _operation(name: str) -> dict[str, Any]:
     return {
         "operationName": name,
-        "operationTime": arm.timestamp(time.time()),
+        "operationTime": envelope.timestamp(time.time()),
         "operationStatus": "Succeeded",
         "operationTrigger": "User",
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 from emulator.errors import NotEmulated, bad_request
 from emulator.http import Call, Reply
-from emulator.management import arm
+from emulator.management import envelope
 from emulator.store import Document
 
 VIEWS = ("ActiveOnly", "ArchivedOnly", "All")
@@ -31,7 +31,7 @@ LABELS = ("tags", "properties")
 def page(call: Call, documents: Sequence[Document], *, archived: bool = False) -> Reply:
     """One page of what the request's options leave of ``documents``; ``archived`` when their container is."""
     found = ordered(call, filtered(call, documents, archived=archived))
-    return arm.page(call, found[arm.number(call, "offset") or 0 :])
+    return envelope.page(call, found[envelope.number(call, "offset") or 0 :])
 
 
 def filtered(call: Call, documents: Sequence[Document], *, archived: bool = False) -> list[Document]:

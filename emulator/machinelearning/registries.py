@@ -12,7 +12,7 @@ from emulator.errors import AzureError, NotEmulated
 from emulator.http import Call, Reply
 from emulator.machinelearning import curated, names, uris
 from emulator.machinelearning.curated import Curated
-from emulator.management import arm
+from emulator.management import envelope
 from emulator.management.ids import ResourceId
 from emulator.store import Document
 
@@ -101,7 +101,7 @@ def as_workspace_list(call: Call, id: ResourceId, newest: Curated) -> list[dict[
 
 def _numbers(call: Call, newest: Curated) -> list[str]:
     """The versions there are, newest first, as far as the caller asks for them."""
-    top = arm.number(call, "$top", newest.latest) or newest.latest
+    top = envelope.number(call, "$top", newest.latest) or newest.latest
     return [str(number) for number in range(newest.latest, max(newest.latest - top, 0), -1)]
 
 
@@ -134,7 +134,7 @@ def _container(id: str, type: str, found: Curated) -> dict[str, Any]:
 
 
 def _system_data() -> dict[str, Any]:
-    at = arm.timestamp(PUBLISHED)
+    at = envelope.timestamp(PUBLISHED)
     return {
         "createdAt": at,
         "createdBy": PUBLISHER,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import NotEmulated, bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
 from emulator.machinelearning import checks, datastores, names
-from emulator.management import arm, deleted, identities
+from emulator.management import arm, deleted, envelope, identities
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind
 from emulator.store import Document, Transaction
@@ -250,7 +250,7 @@ async def list_keys(call: Call) -> Reply:
     document = arm.get(call, call.params["id"])
     properties = document.body["properties"]
     insights = call.cloud.store.get(properties["applicationInsights"] or "")
-    key = arm.render(call.cloud, insights)["properties"]["InstrumentationKey"] if insights else None
+    key = envelope.render(call.cloud, insights)["properties"]["InstrumentationKey"] if insights else None
     return Reply(
         body={
             "userStorageKey": _storage_key(call.cloud, document),

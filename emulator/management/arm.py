@@ -18,16 +18,13 @@ from emulator.errors import AzureError, NotEmulated, bad_request, conflict, grou
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
 from emulator.management import addresses, identities, locks, namespaces, preconditions
-from emulator.management.envelope import number, page, render, system_data, timestamp
+from emulator.management.envelope import page, render
 from emulator.management.ids import ResourceId
-from emulator.management.kinds import Kind, NameRule
+from emulator.management.kinds import Kind
 from emulator.management.operations import Operation
 from emulator.management.tags import check as check_tags
 from emulator.routes import Route
 from emulator.store import Document, Reader, Transaction
-
-# Part of this module's interface, from the modules below it.
-__all__ = ["Kind", "NameRule", "check_tags", "number", "page", "render", "system_data", "timestamp"]
 
 # https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
 TERMINAL = "The resource write operation failed to complete successfully, because it reached terminal provisioning state 'Failed'."

@@ -20,7 +20,7 @@ from typing import Any
 from emulator.errors import AzureError, NotEmulated, bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
-from emulator.management import arm, namespaces
+from emulator.management import arm, envelope, namespaces
 from emulator.management.expressions import invalid
 from emulator.management.ids import ResourceId
 from emulator.management.kinds import Kind, NameRule
@@ -95,7 +95,7 @@ async def put(call: Call) -> Reply:
         await asyncio.wait_for(work.ended.wait(), QUICK)
     document = arm.get(call, id)
     succeeded = document.body["properties"]["provisioningState"] == "Succeeded"
-    return Reply(200 if running else 201, arm.render(call.cloud, document), {} if succeeded else operation.headers)
+    return Reply(200 if running else 201, envelope.render(call.cloud, document), {} if succeeded else operation.headers)
 
 
 async def validate(call: Call) -> Reply:
@@ -192,7 +192,7 @@ class Work:
                 "properties": {
                     "provisioningOperation": "Create",
                     "provisioningState": "Failed" if error else "Succeeded",
-                    "timestamp": arm.timestamp(time.time()),
+                    "timestamp": envelope.timestamp(time.time()),
                     "duration": f"PT{time.time() - started:.7f}S",
                     "statusCode": STATUS.get(status, str(status)),
                     "targetResource": {"id": resource.id, "resourceType": id.type, "resourceName": "/".join(id.names)},
@@ -213,7 +213,7 @@ class Work:
                     for name, value in plan.parameters.items()
                 },
                 "outputs": self._outputs,
-                "timestamp": arm.timestamp(time.time()),
+                "timestamp": envelope.timestamp(time.time()),
                 "duration": f"PT{time.time() - self._started:.7f}S",
                 "correlationId": str(uuid.uuid4()),
                 "outputResources": [{"id": one.id} for one in plan.resources.values()] if state == "Succeeded" else [],

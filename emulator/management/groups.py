@@ -10,7 +10,7 @@ from typing import Any
 from emulator.errors import bad_request, conflict, invalid_content
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
-from emulator.management import arm, locks, namespaces, tags
+from emulator.management import arm, envelope, locks, namespaces, tags
 from emulator.management.kinds import Kind, NameRule
 from emulator.management.resources import filtered
 from emulator.routes import Route
@@ -100,7 +100,7 @@ async def head(call: Call) -> Reply:
 async def list_groups(call: Call) -> Reply:
     namespaces.check_subscription(call.cloud, call.params["subscription"])
     namespaces.check_version(call, "Microsoft.Resources", "resourceGroups")
-    return arm.page(call, filtered(call, call.cloud.store.children(_subscription(call), arm.GROUP_TYPE)), render)
+    return envelope.page(call, filtered(call, call.cloud.store.children(_subscription(call), arm.GROUP_TYPE)), render)
 
 
 async def delete(call: Call) -> Reply:

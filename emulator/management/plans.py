@@ -13,7 +13,7 @@ from typing import Any
 
 from emulator.errors import NotEmulated, invalid_content, not_found
 from emulator.http import Call
-from emulator.management import arm, clouds
+from emulator.management import arm, clouds, envelope
 from emulator.management.expressions import invalid
 from emulator.management.ids import ResourceId
 from emulator.management.templates import Evaluator, Loop, unrolled
@@ -177,7 +177,7 @@ class Plan:
         document = self._call.cloud.store.get(id)
         if document is None:
             raise not_found(id)
-        rendered = arm.render(self._call.cloud, document)
+        rendered = envelope.render(self._call.cloud, document)
         return rendered if whole.lower() == "full" else rendered["properties"]
 
     def _list(self, function: str, target: str, version: str = "", body: Any = None) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from emulator.errors import bad_request
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
-from emulator.management import arm, namespaces
+from emulator.management import arm, envelope, namespaces
 from emulator.routes import Route
 from emulator.store import Document
 
@@ -37,7 +37,7 @@ async def list_resources(call: Call) -> Reply:
         if (kind := call.cloud.kinds.get(document.type)) and kind.tracked and kind.verbs
     ]
     expand = {name.strip().lower() for name in (call.option("$expand") or "").split(",")}
-    return arm.page(call, filtered(call, documents), lambda cloud, document: _render(cloud, document, expand))
+    return envelope.page(call, filtered(call, documents), lambda cloud, document: _render(cloud, document, expand))
 
 
 def filtered(call: Call, documents: Sequence[Document]) -> list[Document]:
@@ -48,11 +48,11 @@ def filtered(call: Call, documents: Sequence[Document]) -> list[Document]:
 
 
 def _render(cloud: Any, document: Document, expand: Collection[str]) -> dict[str, Any]:
-    whole = arm.render(cloud, document)
+    whole = envelope.render(cloud, document)
     listed = ("id", "name", "type", "location", "tags", "kind", "sku", "identity", "managedBy", "plan", "zones")
     expanded = {
-        "createdTime": arm.timestamp(document.created),
-        "changedTime": arm.timestamp(document.changed),
+        "createdTime": envelope.timestamp(document.created),
+        "changedTime": envelope.timestamp(document.changed),
         "provisioningState": whole["properties"].get("provisioningState", "Succeeded"),
     }
     return {

@@ -9,8 +9,8 @@ from emulator import bodies
 from emulator.errors import NotEmulated, not_found
 from emulator.http import Call, Reply
 from emulator.management import arm, locks
-from emulator.management.arm import Kind, NameRule
-from emulator.management.kinds import VERBS
+from emulator.management.kinds import VERBS, Kind, NameRule
+from emulator.management.tags import check as check_tags
 from emulator.store import Document, Transaction
 
 TYPE = "Microsoft.Resources/tags"
@@ -51,7 +51,7 @@ async def _delete(call: Call) -> Reply:
 
 def _sent(call: Call) -> Tags:
     tags = bodies.need(call.json(), "properties.tags", dict)
-    arm.check_tags(tags)
+    check_tags(tags)
     return dict(tags)
 
 
@@ -64,7 +64,7 @@ async def _change(call: Call, changed: Callable[[Tags], Tags]) -> Reply:
         if old is None:
             raise not_found(id)
         tags = changed(old.body.get("tags") or {})
-        arm.check_tags(tags)
+        check_tags(tags)
         return tx.put(old.id, old.type, {**old.body, "tags": tags}, parent=old.parent, by=arm.author(call))
 
     return _shown(call, await call.cloud.store.write(change))

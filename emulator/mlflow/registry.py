@@ -25,6 +25,7 @@ from emulator.http import Call
 from emulator.machinelearning import assets, datastores, names
 from emulator.management import arm
 from emulator.management.ids import ResourceId
+from emulator.management.tags import check as check_tags
 from emulator.mlflow import search
 from emulator.mlflow.search import Asked
 from emulator.mlflow.server import ARTIFACTS
@@ -74,7 +75,7 @@ async def create_model(call: Call, asked: Asked) -> dict[str, Any]:
     }
     if any(key.startswith("mlflow.prompt.") for key in tags):
         raise NotEmulated("prompts in MLflow's model registry")
-    arm.check_tags(tags)
+    check_tags(tags)
 
     def write(tx: Transaction) -> Document:
         if tx.get(str(id)) is not None:
@@ -327,7 +328,7 @@ async def _change(call: Call, document: Document, changes: Mapping[str, Any]) ->
         now = tx.get(document.id) or document
         tags = {**(now.body["properties"].get("tags") or {}), **changes.get("tags", {})}
         tags = {key: value for key, value in tags.items() if value is not None}
-        arm.check_tags(tags)
+        check_tags(tags)
         properties = {**now.body["properties"], **changes, "tags": tags}
         return tx.put(now.id, now.type, {**now.body, "properties": properties}, parent=now.parent, by=arm.author(call))
 

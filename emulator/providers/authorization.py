@@ -12,10 +12,9 @@ from emulator import bodies
 from emulator.errors import NotEmulated, bad_request, conflict
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
-from emulator.management import arm, locks, namespaces
-from emulator.management.arm import Kind
+from emulator.management import arm, envelope, locks, namespaces
 from emulator.management.ids import ResourceId
-from emulator.management.kinds import GUID_NAME
+from emulator.management.kinds import GUID_NAME, Kind
 from emulator.providers.permissions import ASSIGNMENT, DEFINITION
 from emulator.providers.roles import ROLES
 from emulator.routes import Route
@@ -67,8 +66,8 @@ async def _check_assignment(call: Call, id: ResourceId, body: dict[str, Any], ol
 def _render_assignment(cloud: Cloud, document: Document) -> dict[str, Any]:
     return {
         "properties": {
-            "createdOn": arm.timestamp(document.created),
-            "updatedOn": arm.timestamp(document.changed),
+            "createdOn": envelope.timestamp(document.created),
+            "updatedOn": envelope.timestamp(document.changed),
             "createdBy": document.author,
             "updatedBy": document.editor,
         }
@@ -81,7 +80,7 @@ async def _delete(call: Call) -> Reply:
     old, kind = call.cloud.store.get(str(id)), call.cloud.kinds.get(id.type)
     assert kind is not None, "The kind is what led here."
     reply = await arm.delete(call, kind, id)
-    return reply if old is None else Reply(200, arm.render(call.cloud, old))
+    return reply if old is None else Reply(200, envelope.render(call.cloud, old))
 
 
 async def _list_assignments(call: Call) -> Reply:
@@ -105,7 +104,7 @@ async def _list_assignments(call: Call) -> Reply:
         if principal and document.body["properties"]["principalId"] != principal[1].lower():
             continue
         found.append(document)
-    return arm.page(call, found)
+    return envelope.page(call, found)
 
 
 # Role definitions
@@ -139,7 +138,7 @@ async def _list_definitions(call: Call) -> Reply:
             "UnsupportedQuery", f"The filter '{text}' is not supported: roleName eq, type eq, atScopeAndBelow()."
         )
     found = [_built_in(call.cloud, guid) for guid in ROLES]
-    found += [arm.render(call.cloud, document) for document in call.cloud.store.of_type(DEFINITION)]
+    found += [envelope.render(call.cloud, document) for document in call.cloud.store.of_type(DEFINITION)]
     return Reply(
         body={
             "value": [
@@ -158,7 +157,7 @@ def _definition(cloud: Cloud, id: str) -> dict[str, Any] | None:
     if guid in ROLES:
         return _built_in(cloud, guid)
     document = next((one for one in cloud.store.of_type(DEFINITION) if one.name.lower() == guid), None)
-    return arm.render(cloud, document) if document else None
+    return envelope.render(cloud, document) if document else None
 
 
 def _built_in(cloud: Cloud, guid: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from emulator import bodies
 from emulator.errors import bad_request, conflict
 from emulator.http import Call
-from emulator.management.arm import Kind, NameRule
 from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind, NameRule
 from emulator.store import Document
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from emulator import bodies
 from emulator.http import Call, Reply
-from emulator.management import arm
-from emulator.management.arm import Kind, NameRule
+from emulator.management import arm, envelope
 from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind, NameRule
 from emulator.store import Document
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def _render_log(cloud: Cloud, document: Document) -> dict[str, Any]:
     return {
         "properties": {
             "customerId": document.body["private"]["customerId"],
-            "createdDate": arm.timestamp(document.created),
-            "modifiedDate": arm.timestamp(document.changed),
+            "createdDate": envelope.timestamp(document.created),
+            "modifiedDate": envelope.timestamp(document.changed),
             "features": {
                 "enableLogAccessUsingOnlyResourcePermissions": True,
                 "legacy": 0,
@@ -93,7 +93,7 @@ def _render_component(cloud: Cloud, document: Document) -> dict[str, Any]:
             "ApplicationId": document.name,
             "Name": document.name,
             "TenantId": cloud.identity.subscription,
-            "CreationDate": arm.timestamp(document.created),
+            "CreationDate": envelope.timestamp(document.created),
             "InstrumentationKey": key,
             "ConnectionString": (
                 f"InstrumentationKey={key};IngestionEndpoint=https://{location}-0.in.applicationinsights.azure.com/;"

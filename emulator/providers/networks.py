@@ -13,8 +13,8 @@ from emulator import bodies
 from emulator.errors import bad_request
 from emulator.http import Call
 from emulator.management import arm
-from emulator.management.arm import Kind, NameRule
 from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind, NameRule
 from emulator.store import Document, Transaction
 
 if TYPE_CHECKING:

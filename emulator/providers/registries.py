@@ -12,9 +12,9 @@ from emulator import bodies
 from emulator.errors import bad_request
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
-from emulator.management import arm, names
-from emulator.management.arm import Kind, NameRule
+from emulator.management import arm, envelope, names
 from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind, NameRule
 from emulator.routes import Route
 from emulator.store import Document
 
@@ -59,7 +59,7 @@ def _render(cloud: Cloud, document: Document) -> dict[str, Any]:
     return {
         "properties": {
             "loginServer": f"{document.name.lower()}.azurecr.io",
-            "creationDate": arm.timestamp(document.created),
+            "creationDate": envelope.timestamp(document.created),
         }
     }
 

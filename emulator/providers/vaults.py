@@ -14,9 +14,9 @@ from emulator.errors import AzureError, bad_request, conflict
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
 from emulator.management import deleted, names, namespaces
-from emulator.management.arm import Kind, NameRule
 from emulator.management.envelope import timestamp
 from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind, NameRule
 from emulator.providers import secrets
 from emulator.routes import Route
 from emulator.store import Document, Transaction

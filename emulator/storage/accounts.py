@@ -13,9 +13,9 @@ from emulator import bodies
 from emulator.errors import AzureError, NotEmulated, bad_request, not_found
 from emulator.http import Call, Reply
 from emulator.identity.tenant import ARM
-from emulator.management import arm, names
-from emulator.management.arm import Kind, NameRule
+from emulator.management import arm, envelope, names
 from emulator.management.ids import ResourceId
+from emulator.management.kinds import Kind, NameRule
 from emulator.routes import Route
 from emulator.store import Document, Transaction
 
@@ -143,7 +143,7 @@ async def _account_deleting(call: Call, document: Document) -> None:
 
 def _render_account(cloud: Cloud, document: Document) -> dict[str, Any]:
     name, properties = document.name, document.body["properties"]
-    created = arm.timestamp(document.created)
+    created = envelope.timestamp(document.created)
     encryption = properties.get("encryption") or {}
     services = {
         service: {"keyType": "Account", **(told or {}), "enabled": True, "lastEnabledTime": created}
@@ -185,7 +185,7 @@ def _render_account(cloud: Cloud, document: Document) -> dict[str, Any]:
 async def _list_keys(call: Call) -> Reply:
     document = arm.get(call, call.params["id"])
     keys = call.cloud.blobs.keys(document.name)
-    created = arm.timestamp(document.created)
+    created = envelope.timestamp(document.created)
     return Reply(
         body={
             "keys": [
@@ -247,7 +247,7 @@ def _render_container(cloud: Cloud, document: Document) -> dict[str, Any]:
         "properties": {
             "deleted": False,
             "remainingRetentionDays": 0,
-            "lastModifiedTime": arm.timestamp(document.changed),
+            "lastModifiedTime": envelope.timestamp(document.changed),
             "leaseStatus": "Unlocked",
             "leaseState": "Available",
             "hasImmutabilityPolicy": False,
@@ -267,7 +267,7 @@ async def _get_container(call: Call) -> Reply:
     document = documents[id.name]
     if call.method == "HEAD":
         return Reply(204)
-    return Reply(body=arm.render(call.cloud, document), headers={"ETag": f'"{document.etag}"'})
+    return Reply(body=envelope.render(call.cloud, document), headers={"ETag": f'"{document.etag}"'})
 
 
 async def _list_containers(call: Call) -> Reply:
@@ -277,8 +277,8 @@ async def _list_containers(call: Call) -> Reply:
     if prefix:
         found = re.fullmatch(r"\s*startswith\(\s*name\s*,\s*'?([^']*?)'?\s*\)\s*", prefix, re.IGNORECASE)
         documents = [one for one in documents if one.name.startswith(found[1] if found else prefix)]
-    size = arm.number(call, "$maxpagesize")
-    return arm.page(call, documents, size=size or 5000)
+    size = envelope.number(call, "$maxpagesize")
+    return envelope.page(call, documents, size=size or 5000)
 
 
 async def _containers(call: Call, account: str, parent: str) -> list[Document]:
