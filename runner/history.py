@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-REMEMBERED = 10  # deployments: a tag of Azure's has at most 256 characters
+REMEMBERED = 7  # deployments: a tag of Azure's has at most 256 characters, a deployment's name 32
 
 
 @dataclass(frozen=True)

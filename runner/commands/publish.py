@@ -8,6 +8,7 @@ import click
 
 from runner import config, experiment, settings, talk
 from runner.errors import Mistake
+from runner.history import REMEMBERED
 from runner.options import Command, with_configuration, with_settings
 from runner.paths import PIPELINE_TWO_STEP, JobFolder
 from runner.progress import Progress
@@ -24,7 +25,11 @@ from runner.progress import Progress
 )
 @with_configuration
 @click.option(
-    "--keep", default=2, show_default=True, type=click.IntRange(0), help="How many deployments that served before stay."
+    "--keep",
+    default=2,
+    show_default=True,
+    type=click.IntRange(0, REMEMBERED - 1),
+    help="How many deployments that served before stay.",
 )
 @click.option("--keep-failed", is_flag=True, help="Leave a deployment that failed its smoke test, to look at it.")
 @with_settings
