@@ -160,6 +160,8 @@ def _node(name: str, told: Any, at: str) -> dict[str, Any]:
     node: dict[str, Any] = {}
     for key, value in told.items():
         key = spelt(key)
+        if value is None:
+            continue
         if key in ("inputs", "outputs"):
             node[key] = _each(value, f"{at}.{key}", _output if key == "outputs" else camel)
         else:
