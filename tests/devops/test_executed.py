@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from tests.devops.snapshots import PULL_REQUEST
 from tests.devops.story import Story
 from tests.engine.conftest import path_of
 from tests.runner.conftest import PIPELINE
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 COPIED = (
@@ -162,10 +162,8 @@ def on_dev(agent: Agent, arm: Arm, threads: conftest.DevOps) -> Iterator[tuple[s
 
     def cancels(step: Step) -> bool:
         """Somebody does, once the release is tried."""
-        publishes, deadline = "aml publish" in step.inputs.get("inlineScript", ""), time.monotonic() + 120
-        while publishes and "Running" not in endpoint.jobs():
-            assert time.monotonic() < deadline, endpoint.jobs()
-        return publishes
+        publishes = "aml publish" in step.inputs.get("inlineScript", "")
+        return publishes and until(lambda: "Running" in endpoint.jobs(), seconds=120, pause=0.3)
 
     with agent.changed("jobs/pipeline_two_step/code/split.py", "import pathlib", "import time; time.sleep(300)"):
         ran = replace(agent, cancels=cancels).run(cd, "development")
