@@ -18,11 +18,41 @@ from emulator import Emulator
 from infra import arm as client, stackfile, table
 from infra.evaluation import Declared, evaluate
 from infra.provider.service import Service
+from infra.replacing import replaces
 from tests.conftest import Arm
 
 GROUP = "azure-native:resources:ResourceGroup"  # made at once, or not at all
 # Types of which what is made later needs more than the first.
-SEVERAL = ("azure-native:managedidentity:UserAssignedIdentity", "azure-native:privatedns:PrivateZone")
+SEVERAL = (
+    "azure-native:managedidentity:UserAssignedIdentity",
+    "azure-native:network:PrivateEndpoint",
+    "azure-native:privatedns:PrivateZone",
+)
+
+
+OTHER = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/g/providers"
+SUBNET = f"{OTHER}/Microsoft.Network/virtualNetworks/v/subnets/s"
+SOMEBODY = "55555555-5555-5555-5555-555555555555"
+# What is planned as a replacement is refused in place.
+FIXED = (
+    ("storage:StorageAccount", "kind", "BlockBlobStorage"),
+    ("storage:StorageAccount", "isHnsEnabled", True),
+    ("storage:StorageAccount", "enableNfsV3", True),
+    ("authorization:RoleAssignment", "principalId", SOMEBODY),
+    ("authorization:RoleAssignment", "roleDefinitionId", "/acdd72a7-3385-48ef-bd42-f606fba81ae7"),
+    ("machinelearningservices:Workspace", "storageAccount", f"{OTHER}/Microsoft.Storage/storageAccounts/other"),
+    ("machinelearningservices:Workspace", "keyVault", f"{OTHER}/Microsoft.KeyVault/vaults/other"),
+    ("machinelearningservices:Workspace", "kind", "Hub"),
+    ("machinelearningservices:Workspace", "hbiWorkspace", True),
+    ("machinelearningservices:Datastore", "properties.datastoreType", "AzureFile"),
+    ("machinelearningservices:Compute", "properties.properties.vmSize", "STANDARD_E4S_V3"),
+    ("machinelearningservices:Compute", "properties.properties.vmPriority", "LowPriority"),
+    ("machinelearningservices:Compute", "properties.properties.subnet.id", SUBNET),
+    ("machinelearningservices:Compute", "properties.properties.enableNodePublicIp", True),
+    ("network:PrivateEndpoint", "subnet.id", SUBNET),
+    ("privatedns:VirtualNetworkLink", "virtualNetwork.id", f"{OTHER}/Microsoft.Network/virtualNetworks/v"),
+    ("consumption:Budget", "category", "Usage"),
+)
 
 
 class Engine:
@@ -57,6 +87,21 @@ class Engine:
                     assert half.inputs == self.inputs and list(half.reasons) == [self.failed]
                     self.id, self.outputs = half.id, half.properties
         return self.failed
+
+    def changed(self, path: str, value: Any) -> str:
+        """What is said against a change of one argument in place."""
+        news = json_format.MessageToDict(self.inputs)
+        *above, last = path.split(".")
+        part = news
+        for name in above:
+            part = part.setdefault(name, {})
+        part[last] = value
+        both = {"olds": self.outputs, "old_inputs": self.inputs, "news": _struct(news)}
+        try:
+            self._stub.Update(messages.UpdateRequest(id=self.id, urn=self.urn, type=self.type, **both))
+        except grpc.RpcError as error:
+            return str(error.details())
+        return ""
 
     def refreshed(self) -> bool:
         """Whether a refresh finds it as the state has it."""
@@ -128,6 +173,10 @@ def test_what_fails_half_way_is_finished_by_the_next_for_every_type(
         assert "AuthorizationFailed" in resource.up() and resource.refreshed(), one
         assert not resource.up() and resource.refreshed(), one
     assert first.keys() == table.RESOURCES.keys()
+    whole = {one.type: resource for one, resource in made if first[one.type] == one.id}
+    for type, path, value in FIXED:
+        token = f"azure-native:{type}"
+        assert replaces(token, path) and whole[token].changed(path, value), (type, path)
     for one, resource in reversed(made):
         if first[one.type] == one.id and not table.resource_type(one.type).singleton:
             fault("forbidden", "DELETE")
