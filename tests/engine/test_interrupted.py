@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.identity import EnvironmentCredential
@@ -38,15 +39,23 @@ def child(parent: int, program: str) -> int:
 
 
 @contextmanager
-def stopped(project: Project, azure: Emulator, method: str, path: str) -> Iterator[subprocess.Popen[str]]:
-    """An ``up`` that Azure keeps waiting at a request; it goes on, if it can, when the block ends."""
+def stopped(
+    project: Project, azure: Emulator, method: str, path: str, there: Callable[[], bool] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """An ``up`` that Azure keeps waiting at a request, or from when something is ``there``; it goes on, if it can, when the block
+    ends."""
     body = {"kind": "throttle", "path": path, "methods": [method], "times": 0, "seconds": 2}
     fault = azure.control("/_emulator/faults", method="POST", body=body)["id"]
+
+    def faults() -> Any:
+        return azure.control("/_emulator/faults")["value"]
+
     environment, pipes = dict(project.engine.environment), {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     command = project.engine.command("up", "--yes", "--skip-preview")
     with subprocess.Popen(command, cwd=project.folder, env=environment, text=True, **pipes) as up:  # type: ignore[call-overload]
         deadline = time.monotonic() + 60
-        while not any(one["id"] == fault and one["met"] for one in azure.control("/_emulator/faults")["value"]):
+        reached = there or (lambda: any(one["id"] == fault and one["met"] for one in faults()))
+        while not reached():
             assert up.poll() is None, up.communicate()
             assert time.monotonic() < deadline, f"{path} was not asked for"
             time.sleep(0.05)
@@ -69,12 +78,13 @@ def test_an_update_that_is_killed_is_finished_by_the_next(project: Project, azur
     state = project.state()
     assert {"account", "vault", "identity"} < state.keys()
 
-    with stopped(project, azure, "GET", "/operation") as up:  # accepted by Azure, and the engine did not hear of it
+    workspace = f"{state['group']['id']}/providers/Microsoft.MachineLearningServices/workspaces/mlw-{project.word}"
+
+    def made() -> bool:
+        return bool(arm.get(workspace).status_code == 200)
+
+    with stopped(project, azure, "GET", "/operation", made) as up:  # by Azure, and the engine did not hear of it
         up.kill()
-    workspace = (
-        f"{project.state()['group']['id']}/providers/Microsoft.MachineLearningServices/workspaces/mlw-{project.word}"
-    )
-    assert arm.get(workspace).status_code == 200
     with pytest.raises(EngineError, match="at work, or was killed") as locked:
         project.engine.run("up", "--yes", "--skip-preview")
     assert "aml infra recover --stack test" in str(locked.value.next)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,9 @@ def test_a_role_that_was_just_given_is_waited_for_and_one_that_was_not_is_not(
     here = Workspace(settings.Settings(place, {}))
     fresh = roles.fresh_role(here, name)
     assert fresh is not None
+    almost = replace(fresh, age=roles.SPREADS - 0.5)
     with monkeypatch.context() as patch:
-        patch.setattr(roles, "SPREADS", fresh.age + 0.5)
+        patch.setattr(roles, "fresh_role", lambda workspace, account: almost)
         late = aml(*upload)
     assert late.code == 2 and "still refuses this sign-in, though the role" in late.err and "az login" in late.err
     # Who may not see the account's roles goes by the age of the workspace.
