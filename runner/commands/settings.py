@@ -24,9 +24,10 @@ from runner.options import Command, with_settings
 def command(
     given: settings.Given, write_env: Path | None, write_variables: str | None, overwrite: bool, as_json: bool
 ) -> None:
-    """Show the nine settings and the source of each; --write-env writes them as a .env."""
-    if write_variables:
-        found = settings.of_stack(given.stack or write_variables, given)
+    """Show the nine settings and the source of each; --write-env writes them as a .env, with --stack what the stack put out."""
+    stack = given.stack or write_variables
+    if stack and (write_env or write_variables):
+        found = settings.of_stack(stack, given)
     else:
         found = settings.load(given, needs=settings.NAMES if write_env else ())
     talk.say_notes(found)

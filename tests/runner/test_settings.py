@@ -203,6 +203,8 @@ def test_write_variables_fills_in_a_file_of_the_pipelines(
     capsys.readouterr()
     assert main(["infra", "outputs", "--stack", "dev"]) == 0
     assert json.loads(capsys.readouterr().out) == values
+    assert main(["settings", "--stack", "dev", "--write-env", "dev.env"]) == 0
+    assert 'TRAINER = "iris"' in (tmp_path / "dev.env").read_text()
     for name in ("test", "../dev"):
         assert main(["settings", "--stack", "dev", "--write-variables", name]) == 1
     file.write_text("stages: []")
