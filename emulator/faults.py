@@ -9,13 +9,14 @@
     role-delay        a role assignment counts only once it is so many seconds old, the local principal's too, which may do
                       everything otherwise; for resources whose id has ``path`` in it, until it is taken back
 
-A fault is for requests to Resource Manager whose path has ``path`` in it, ``times`` of them (0: until it is taken back). They
-are in memory alone: an emulator that starts has none.
+A fault is for requests to Resource Manager whose path has ``path`` in it, ``times`` of them (0: until it is taken back), or so many
+for each path, with ``each``. They are in memory alone: an emulator that starts has none.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,10 +40,22 @@ class Fault:
     methods: tuple[str, ...] = ()
     times: int = 1
     seconds: int = 1
+    each: bool = False
     met: int = 0
+    _paths: Counter[str] = field(default_factory=Counter)
+
+    def meets(self, path: str) -> bool:
+        """Whether it still is for this path; then it is one that it met."""
+        key = path.lower() if self.each else ""
+        if self.times and self._paths[key] >= self.times:
+            return False
+        self._paths[key] += 1
+        self.met += 1
+        return True
 
     def shown(self) -> dict[str, Any]:
-        return {**vars(self), "methods": list(self.methods)}
+        told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {**told, "methods": list(self.methods)}
 
 
 @dataclass
@@ -74,14 +87,12 @@ class Faults:
         for fault in self._all:
             if fault.kind != kind or method not in fault.methods or fault.path.lower() not in path.lower():
                 continue
-            if fault.times and fault.met >= fault.times:
-                continue
-            fault.met += 1
-            return fault
+            if fault.meets(path):
+                return fault
         return None
 
-    def add(self, kind: str, path: str, methods: tuple[str, ...], times: int, seconds: int) -> Fault:
-        fault = Fault(next(self._ids), kind, path, methods, times, seconds)
+    def add(self, kind: str, path: str, methods: tuple[str, ...], times: int, seconds: int, each: bool) -> Fault:
+        fault = Fault(next(self._ids), kind, path, methods, times, seconds, each)
         self._all.append(fault)
         return fault
 
@@ -140,7 +151,9 @@ async def add(call: Call) -> Reply:
         raise invalid_content("'times' and 'seconds' of a fault are whole numbers, not below zero.")
     if not isinstance(path, str) or not isinstance(methods, list | tuple) or not set(methods) <= {"GET", *WRITES}:
         raise invalid_content(f"A fault has a 'path', a text, and 'methods', of GET, {', '.join(WRITES)}.")
-    fault = call.cloud.faults.add(kind, path, tuple(methods), numbers["times"], numbers["seconds"])
+    if type(each := body.get("each", False)) is not bool:
+        raise invalid_content("'each' of a fault is true or false.")
+    fault = call.cloud.faults.add(kind, path, tuple(methods), numbers["times"], numbers["seconds"], each)
     return Reply(201, fault.shown())
 
 

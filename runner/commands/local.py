@@ -224,6 +224,7 @@ def fault() -> None:
 @click.option("--path", default="", metavar="TEXT", help="For requests to Resource Manager whose path has this in it.")
 @click.option("--method", "methods", multiple=True, help="For this method alone; may be repeated.")
 @click.option("--times", type=click.IntRange(0), default=1, show_default=True, help="So many; 0: until it is removed.")
+@click.option("--each", is_flag=True, help="So many for each path by itself.")
 @click.option(
     "--seconds", type=click.IntRange(0), default=1, show_default=True, help="Of Retry-After, or of a role's delay."
 )
@@ -246,7 +247,7 @@ def list_faults(as_json: bool) -> None:
     if as_json:
         talk.show_json(found)
         return
-    columns = ("id", "kind", "path", "times", "seconds", "met")
+    columns = ("id", "kind", "path", "times", "each", "seconds", "met")
     for line in talk.table(columns, [[one[name] for name in columns] for one in found]):
         talk.show(line)
 

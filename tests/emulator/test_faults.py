@@ -93,6 +93,14 @@ def test_a_deletion_that_is_stuck_is_not_waited_for_for_ever(fault: Switch, clie
     assert client.get(id, version) is None
 
 
+def test_each_resource_may_have_its_own_bad_day(azure: Emulator, fault: Switch, arm: Arm, group: str) -> None:
+    fault("forbidden", path=group, each=True)
+    for id in (group, f"{group}-too"):
+        answers = [arm.put(id, {"location": "westeurope"}, version=VERSION["api-version"]) for _ in range(2)]
+        assert answers[0].status_code == 403 and answers[1].ok, answers[1].text
+    assert azure.control("/_emulator/faults")["value"][0]["met"] == 2
+
+
 def test_faults_are_listed_counted_and_taken_back(azure: Emulator, fault: Switch, arm: Arm, group: str) -> None:
     one, two = fault("throttle", path=group, times=0, seconds=7), fault("error", path=str(uuid.uuid4()))
     assert arm.get(group, version=VERSION["api-version"]).headers["Retry-After"] == "7"
@@ -100,7 +108,13 @@ def test_faults_are_listed_counted_and_taken_back(azure: Emulator, fault: Switch
     assert listed[one["id"]]["met"] == 1 and listed[two["id"]]["met"] == 0
     azure.control(f"/_emulator/faults?id={one['id']}", method="DELETE")
     assert arm.get(group, version=VERSION["api-version"]).status_code == 200
-    for body in ({"kind": "flood"}, {"kind": "error", "times": -1}, {"kind": "error", "methods": ["LOOK"]}, []):
+    for body in (
+        {"kind": "flood"},
+        {"kind": "error", "times": -1},
+        {"kind": "error", "methods": ["LOOK"]},
+        {"kind": "error", "each": 1},
+        [],
+    ):
         with pytest.raises(urllib.error.HTTPError) as raised:
             azure.control("/_emulator/faults", method="POST", body=body)
         with raised.value as refused:
