@@ -78,7 +78,8 @@ class Ran:
 class Agent:
     """``sources``: the checkout; ``connections``: what each service connection's steps find in their environment; ``az``: what
     they find where az stays signed in; ``artifacts``: of the latest good run, by pipeline, branch and name. ``before`` is called
-    with each step, ``cancels`` while its script runs: does somebody cancel the run now? ``tracked`` is what a checkout has.
+    with each step, ``cancels`` while its script runs: does somebody cancel the run now? ``tracked`` is what a checkout has,
+    ``inherits`` what the steps find in their environment because the tests have it.
     """
 
     sources: Path
@@ -90,6 +91,7 @@ class Agent:
     before: Callable[[Step], None] = lambda step: None
     cancels: Callable[[Step], bool] = lambda step: False
     tracked: frozenset[str] = frozenset()
+    inherits: Collection[str] = OF_THE_AGENT
 
     def __post_init__(self) -> None:
         self.tracked = self.tracked or frozenset(item.name for item in self.sources.iterdir())
@@ -254,9 +256,8 @@ class _Jobs:
         shutil.copy(kept, folder / kept.name)
 
     def script(self, step: Step, script: str, signed_in: Mapping[str, str]) -> Ended:
-        environment = {name: os.environ[name] for name in OF_THE_AGENT if name in os.environ} | dict(
-            self.agent.environment
-        )
+        inherited = {name: os.environ[name] for name in self.agent.inherits if name in os.environ}
+        environment = {**inherited, **self.agent.environment}
         # A secret is a step's only where it asks for it.
         variables = {name: value for name, value in step.variables.items() if name != "System.AccessToken"}
         environment |= {name.upper().translate(ENVIRONMENT): value for name, value in variables.items()}

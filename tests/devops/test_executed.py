@@ -170,11 +170,14 @@ def on_dev(agent: Agent, arm: Arm, threads: conftest.DevOps) -> Iterator[tuple[s
         yield "a release that is cancelled", (ran, first, endpoint.now(), endpoint.jobs())
 
 
-def on_prod(agent: Agent, story: Story, arm: Arm, folder: Path) -> Iterator[tuple[str, Any]]:
+def on_prod(agent: Agent, story: Story, azure: Emulator, folder: Path) -> Iterator[tuple[str, Any]]:
+    arm = Arm(azure)
     cd, infrastructure, variables = "training-pipeline-cd", "infrastructure-cd", "devops_pipelines/variables/prod.yaml"
     yield "a branch without a stack", agent.run(cd, "pre-development")
     yield "code that is checked", small(agent, folder / "good", "def double(x: int) -> int:\n    return 2 * x\n")
     yield "code that is not tidy", small(agent, folder / "bad", "def double(x: int) -> int: return 2 * x\n")
+
+    yield "the whole way on the emulator", laptop(agent, folder / "laptop", azure)
 
     def push(step: Step) -> None:
         if step.job == "apply" and step.kind == "checkout":
@@ -225,13 +228,29 @@ def small(agent: Agent, sources: Path, code: str) -> Ran:
     return ci.run("training-pipeline-ci", "feature/twice", stages=("quality",))
 
 
+def laptop(agent: Agent, folder: Path, azure: Emulator) -> Ran:
+    """The emulator's stage of CI, for all that is committed: on one of its own, and nothing leads to that of the tests."""
+    sources = folder / "sources"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        (sources / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, sources / name)
+    shutil.copy(agent.sources / "scripts" / "setup", sources / "scripts" / "setup")
+    for name in (".venv", "node_modules"):
+        (sources / name).symlink_to(ROOT / name)
+    environment = {name: value for name, value in os.environ.items() if name not in azure.environment()}
+    own = {"AML_LOCAL_HOME": str(folder / "home"), "PATH": agent.environment["PATH"], "PYTHONPATH": str(sources)}
+    ci = Agent(sources, folder / "workspace", {}, {}, {**environment, **own}, {}, inherits=())
+    return ci.run("training-pipeline-ci", "feature/iris", stages=("laptop",))
+
+
 @pytest.fixture(scope="module")
 def story(
     agents: Made, azure: Emulator, pull_request: conftest.DevOps, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Story]:
     told = Story()
     told.tell(on_dev(agents("dev"), Arm(azure), pull_request))
-    told.tell(on_prod(agents("prod"), told, Arm(azure), tmp_path_factory.mktemp("prod")))
+    told.tell(on_prod(agents("prod"), told, azure, tmp_path_factory.mktemp("prod")))
     yield told
     told.end()
 
@@ -309,6 +328,13 @@ def test_code_is_checked_and_its_results_are_published(story: Story) -> None:
     assert "'tests': '1'" in ran.said and "coverage {" in ran.said, ran.said
     ran = story["code that is not tidy"]
     assert ran.result == "Failed" and ran.commands[-1] == "make lint" and "twice.py" in ran.after("make lint"), ran.said
+
+
+def test_the_whole_way_is_gone_on_an_emulator_of_its_own(story: Story) -> None:
+    ran: Ran = story["the whole way on the emulator"]
+    assert ran.result == "Succeeded" and ran.commands[-1] == "aml local down", ran.said
+    assert "accuracy" in ran.after("make demo") and re.search(r"release \w+ serves", ran.after("aml publish")), ran.said
+    assert "probability_" in ran.after("aml invoke"), ran.said
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -62,7 +63,8 @@ def stopped(
         yield up
         azure.control(f"/_emulator/faults?id={fault}", method="DELETE")
         said, _ = up.communicate(timeout=60)
-        assert up.returncode and "Traceback" not in said, said
+        # Pulumi's own SDK may have a traceback, of a program whose engine is gone; the provider and the stack have none.
+        assert up.returncode and not re.search(r'File ".*/infra/', said), said
 
 
 def test_an_update_that_is_killed_is_finished_by_the_next(project: Project, azure: Emulator, arm: Arm) -> None:
