@@ -46,13 +46,14 @@ class JobData:
     def variables(self) -> dict[str, str]:
         return variables.of_data(self.inputs, {name: output.value for name, output in self.outputs.items()})
 
-    async def fetch(self, work: Path, principal: Principal) -> None:
-        """The code into ``work``, inputs and outputs beside it; ``principal`` is who reads and writes what no datastore has a
-        credential for. Raises ``JobFailed`` with Azure's code for what is not there, or not for it."""
+    async def fetch(self, work: Path, principal: Principal, *, code: bool = True) -> None:
+        """The code into ``work`` (``code``: it is not there yet), inputs and outputs beside it; ``principal`` reads and writes
+        what no datastore has a credential for. Raises ``JobFailed`` with Azure's code for what is not there, or not for it.
+        """
         with _told():
             self._check_roles(principal)
             await asyncio.gather(
-                self._code(work),
+                *([self._code(work)] if code else []),
                 *(self._input(name, told) for name, told in self._job["inputs"].items()),
                 *(self._output(name, told) for name, told in self._job["outputs"].items()),
             )

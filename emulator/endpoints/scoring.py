@@ -11,10 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from emulator import durations
 from emulator.errors import user_error
 from emulator.http import Call
 from emulator.jobs import parallel
-from emulator.jobs.fields import duration
 from emulator.machinelearning import assets, requests
 from emulator.management.ids import ResourceId
 from emulator.store import Document
@@ -41,7 +41,7 @@ async def job(call: Call, workspace: ResourceId, deployment: Document, asked: Ma
                 "output_action": {"AppendRow": "append_row", "SummaryOnly": "summary_only"}[said["outputAction"]],
                 "append_row_file_name": said["outputFileName"],
                 "run_max_try": said["retrySettings"]["maxRetries"] + 1,
-                "run_invocation_timeout": f"{duration(said['retrySettings']['timeout']):g}",
+                "run_invocation_timeout": f"{durations.seconds(said['retrySettings']['timeout']):g}",
                 "process_count_per_node": said["maxConcurrencyPerInstance"],
                 "logging_level": said["loggingLevel"].upper(),
                 "amlbi_model_name": str(model.body["properties"]["modelUri"]).rstrip("/").rpartition("/")[2],

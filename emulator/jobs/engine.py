@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from emulator import durations
 from emulator.data.jobdata import JobData
 from emulator.environments import builds
 from emulator.errors import AzureError
@@ -30,7 +31,6 @@ from emulator.jobs.failures import JobFailed
 from emulator.jobs.lifecycle import Event
 from emulator.jobs.nodes import Pools
 from emulator.jobs.processes import Ended, Process, Tree, marker, sweep
-from emulator.jobs.fields import duration
 from emulator.jobs.targets import Target
 from emulator.machinelearning import assets
 from emulator.management.ids import ResourceId
@@ -197,10 +197,12 @@ class Execution:
 
     async def _prepare(self, built: builds.Built) -> list[Process]:
         """Folders, code and data; the processes to start."""
+        early = bool(self._nodes)
         for index in range(len(self._nodes), self._count):
             self._nodes.append(await asyncio.to_thread(container.make, self.folder, index, built, self._artifacts))
         first = self._nodes[0].place.work
-        await self._data.fetch(first, credentials.of_data(self._cloud, self.job, self._target.compute))
+        principal = credentials.of_data(self._cloud, self.job, self._target.compute)
+        await self._data.fetch(first, principal, code=not early)  # an early start has laid it out
         for node in self._nodes[1:]:
             await asyncio.to_thread(shutil.copytree, first, node.place.work, dirs_exist_ok=True, symlinks=True)
         filled = command.fill(self.job["command"], self._data.values)
@@ -227,7 +229,7 @@ class Execution:
 
     async def _execute(self, processes: list[Process]) -> None:
         timeout = self.job.get("limits", {}).get("timeout")
-        deadline = time.monotonic() + duration(timeout) if timeout else float("inf")
+        deadline = time.monotonic() + durations.seconds(timeout) if timeout else float("inf")
         await self._start(processes)
         self.phase = Phase.RUNNING
         running = asyncio.create_task(self._tree.ended())

@@ -13,10 +13,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from emulator import durations
 from emulator.errors import NotEmulated, user_error
 
 Field = Callable[[Any, str], Any]  # value and where it stands -> the value as it is kept
-DURATION = re.compile(r"P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 
 def text(value: Any, at: str) -> str:
@@ -140,18 +140,13 @@ def refused(what: str) -> Field:
 
 def seconds(value: Any, at: str) -> str:
     """An ISO 8601 duration of days to seconds, above zero."""
-    if not duration(text(value, at)):
+    try:
+        length = durations.seconds(text(value, at))
+    except ValueError:
+        length = 0
+    if not length:
         raise user_error(f"{at} must be an ISO 8601 duration such as PT30M, above zero; it is {shown(value)}.", at)
     return str(value)
-
-
-def duration(value: str) -> float:
-    """The seconds of ``P[nD][T[nH][nM][nS]]``; 0 for what is not one."""
-    found = DURATION.fullmatch(value)
-    if found is None:
-        return 0
-    days, hours, minutes, rest = (float(part or 0) for part in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 
 
 def _object(value: Any, at: str) -> dict[str, Any]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from emulator import durations
 from emulator.errors import AzureError, invalid_content
-
-DURATION = re.compile(r"P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 
 def user_error(message: str, *, status: int = 400, target: str | None = None) -> AzureError:
@@ -111,14 +109,10 @@ def duration(holder: Mapping[str, Any], name: str, default: str | None = None) -
     value = text(holder, name)
     if value is None:
         return default
-    if not DURATION.fullmatch(value):
-        raise invalid_content(f"'{value}' of '{name}' is not an ISO 8601 duration, such as PT120S.", target=name)
+    try:
+        durations.seconds(value)
+    except ValueError:
+        raise invalid_content(
+            f"'{value}' of '{name}' is not an ISO 8601 duration, such as PT120S.", target=name
+        ) from None
     return value
-
-
-def seconds(duration: str) -> float:
-    """The length of a duration that was checked."""
-    match = DURATION.fullmatch(duration)
-    assert match is not None, "The duration was checked when it was stored."
-    days, hours, minutes, rest = (float(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + rest

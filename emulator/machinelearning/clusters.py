@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from emulator import durations
 from emulator.errors import bad_request, invalid_content
 from emulator.machinelearning import checks, vm_sizes
 from emulator.management import envelope
@@ -79,7 +80,7 @@ def nodes(cloud: Cloud, document: Document) -> list[dict[str, Any]]:
     """The nodes that a cluster has: those that jobs run on, unused ones whose idle time is not over, and its least number."""
     inner = document.body["properties"]["properties"]
     scale = inner["scaleSettings"]
-    idle = checks.seconds(scale["nodeIdleTimeBeforeScaleDown"])
+    idle = durations.seconds(scale["nodeIdleTimeBeforeScaleDown"])
     letter = "p" if inner["vmPriority"] == "LowPriority" else "d"
     return [
         {

@@ -220,6 +220,7 @@ class Orchestration:
     async def _settle(self, step: Step) -> None:
         """Take note of a step that has ended."""
         self._live.pop(step.name, None)
+        await self._cloud.jobs.early.drop(step.id)  # of one that ended before it began
         document = self._cloud.store.get(step.id)
         step.status = Status(document.body["properties"]["status"]) if document is not None else Status.CANCELED
         if not step.ended:  # the emulator stops, and it waits for the next start

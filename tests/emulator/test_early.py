@@ -91,6 +91,14 @@ def test_what_waits_ends_with_its_pipeline_and_another_takes_its_place(client: M
     ended(client, job, "Canceled")
     assert not waiting("fails.py", mark)
 
+    nothing = step(f"until [ -e {gate} ]; do sleep 0.05; done", {}, OUT)
+    job = client.jobs.create_or_update(pipeline(tmp_path, {"first": nothing, "second": second}))
+    until(lambda: waiting("fails.py", mark))
+    gate.touch()
+    ended(client, job, "Failed")  # the second step before it began: there is nothing for it
+    assert not waiting("fails.py", mark)
+    gate.unlink()
+
     job = client.jobs.create_or_update(pipeline(tmp_path, {"first": step(gated(gate), {}, OUT), "second": second}))
     until(lambda: waiting("fails.py", mark))
     (process,) = waiting("fails.py", mark)

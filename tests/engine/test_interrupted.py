@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from infra.errors import EngineError, PlanError
 from tests.conftest import Arm
 from tests.engine.conftest import Project
 from tests.engine.test_plans import ALL
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 CHAIN = ("group", "account", "vault", "identity", "workspace")
@@ -54,12 +54,9 @@ def stopped(
     environment, pipes = dict(project.engine.environment), {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     command = project.engine.command("up", "--yes", "--skip-preview")
     with subprocess.Popen(command, cwd=project.folder, env=environment, text=True, **pipes) as up:  # type: ignore[call-overload]
-        deadline = time.monotonic() + 60
         reached = there or (lambda: any(one["id"] == fault and one["met"] for one in faults()))
-        while not reached():
-            assert up.poll() is None, up.communicate()
-            assert time.monotonic() < deadline, f"{path} was not asked for"
-            time.sleep(0.05)
+        until(lambda: reached() or up.poll() is not None)
+        assert up.poll() is None, up.communicate()
         yield up
         azure.control(f"/_emulator/faults?id={fault}", method="DELETE")
         said, _ = up.communicate(timeout=60)
